@@ -1,0 +1,137 @@
+"""One run: climb the ladder of one cell. The only place with deadlines, and the place where nothing raises."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter
+
+from prober.engine.judge import judge
+from prober.layers.base import Ascent, Failed, Kit, Skipped
+from prober.layers.rungs import rung_of
+from prober.model import Blame, Cell, Outcome, Run
+from prober.reasons import Layer, Reason, Result
+from prober.redact import redact
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Climb:
+    """A climb under way: what it has, when it began (monotonic and wall), what each layer did so far."""
+
+    ascent: Ascent
+    began: float
+    started_at: datetime
+    deadline: float
+    outcomes: list[Outcome]
+
+    @classmethod
+    def begin(cls, cell: Cell, kit: Kit) -> _Climb:
+        now = asyncio.get_running_loop().time()
+        return cls(Ascent(cell, kit), perf_counter(), datetime.now(UTC), now + cell.timeout, [])
+
+    def fork(self, address: str, port: int) -> _Climb:
+        """The same climb so far, going on to one of several addresses."""
+        fork = _Climb(Ascent(self.ascent.cell, self.ascent.kit), self.began, self.started_at, self.deadline,
+                      list(self.outcomes))  # fmt: skip
+        fork.ascent.hidden = dict(self.ascent.hidden)
+        fork.ascent.address, fork.ascent.port = address, port
+        return fork
+
+
+async def climb(
+    cell: Cell, kit: Kit, *, turn: int = 0, found: Sequence[tuple[str, int]] | None = None
+) -> tuple[Run, ...]:
+    """Climb `cell` once: one run, or one per address where the path says `addresses: all`.
+
+    `turn` rotates over the addresses of a name from run to run. `found` gives (address, port) pairs from
+    elsewhere (EndpointSlices) and takes the place of the dns rung. Never raises, cancellation aside.
+    """
+    start = _Climb.begin(cell, kit)
+    rungs = list(cell.ladder)
+    if Layer.DNS in rungs and len(rungs) > 1:
+        rungs.remove(Layer.DNS)
+        if found is None:
+            await _step(start, Layer.DNS)
+        else:
+            start.outcomes.append(_from_endpoints(len(found)))
+        if start.outcomes[-1].result is Result.FAILED:
+            return (_finish(start, rungs),)
+    targets = list(found) if found is not None else [(a, start.ascent.port) for a in start.ascent.addresses]
+    if not targets:
+        return (await _climb_on(start, rungs),)
+    if cell.endpoint.addresses == "one" and cell.endpoint.service is None:
+        targets = [targets[turn % len(targets)]]
+    forks = [start.fork(address, port) for address, port in targets]
+    if len(forks) == 1:
+        return (await _climb_on(forks[0], rungs),)
+    return tuple(await asyncio.gather(*(_climb_on(fork, rungs) for fork in forks)))
+
+
+def _from_endpoints(ready: int) -> Outcome:
+    """The dns rung of a path that takes its addresses from EndpointSlices."""
+    if ready:
+        return Outcome(Layer.DNS, Result.SKIPPED, None, Reason.LITERAL, {"endpoints": ready})
+    return Outcome(Layer.DNS, Result.FAILED, 0.0, Reason.NO_DATA, {"endpoints": 0})
+
+
+async def _climb_on(state: _Climb, rungs: Sequence[Layer]) -> Run:
+    """Climb `rungs` in order until one does not hold, then close what was opened."""
+    try:
+        for position, layer in enumerate(rungs):
+            await _step(state, layer)
+            if state.outcomes[-1].result is Result.FAILED:
+                return _finish(state, rungs[position + 1 :])
+        return _finish(state, ())
+    finally:
+        state.ascent.close()
+
+
+async def _step(state: _Climb, layer: Layer) -> None:
+    """Run one rung under the climb's deadline and append its outcome."""
+    ascent = state.ascent
+    ascent.evidence, ascent.seconds = {}, None
+    result, reason = Result.OK, None
+    began = perf_counter()
+    try:
+        async with asyncio.timeout_at(state.deadline):
+            await rung_of(ascent.cell.kind, layer)(ascent)
+    except TimeoutError:
+        result, reason, ascent.seconds = Result.FAILED, Reason.TIMEOUT, None
+    except Failed as failure:
+        result, reason = Result.FAILED, failure.reason
+        if failure.detail:
+            ascent.evidence["detail"] = failure.detail
+    except Skipped as skip:
+        result, reason = Result.SKIPPED, skip.reason
+    except Exception as error:  # noqa: BLE001 - our own bug: it becomes an outcome, the schedule goes on
+        log.exception("internal error in layer %s of %s", layer, ascent.cell.id)
+        result, reason = Result.FAILED, Reason.INTERNAL
+        ascent.evidence["detail"] = f"{type(error).__name__}: {error}"
+    took = perf_counter() - began if ascent.seconds is None else ascent.seconds
+    evidence = redact(ascent.evidence, ascent.hidden) if ascent.hidden else ascent.evidence
+    state.outcomes.append(Outcome(layer, result, None if result is Result.SKIPPED else took, reason, evidence))
+
+
+def _finish(state: _Climb, above: Sequence[Layer]) -> Run:
+    """The run, with the rungs `above` the last one climbed marked as skipped."""
+    cell, ascent = state.ascent.cell, state.ascent
+    skipped = (Outcome(layer, Result.SKIPPED, None, Reason.SKIPPED_BELOW) for layer in above)
+    outcomes, ok, blame = judge(cell, (*state.outcomes, *skipped))
+    reached = ascent.port if ascent.address is not None else None
+    return Run(cell, state.started_at, perf_counter() - state.began, outcomes, ok, blame, ascent.address, reached,
+               ascent.phases)  # fmt: skip
+
+
+def internal(cell: Cell, detail: str) -> Run:
+    """The run of a climb that could not even begin through a fault of our own."""
+    first, *above = cell.ladder
+    outcomes = (
+        Outcome(first, Result.FAILED, 0.0, Reason.INTERNAL, {"detail": detail}),
+        *(Outcome(layer, Result.SKIPPED, None, Reason.SKIPPED_BELOW) for layer in above),
+    )
+    return Run(cell, datetime.now(UTC), 0.0, outcomes, False, Blame(first, Reason.INTERNAL))

@@ -1,0 +1,1 @@
+"""One file per layer: what counts as held, which reasons, which evidence. No metrics, no deadlines here."""

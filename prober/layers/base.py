@@ -1,0 +1,103 @@
+"""What a rung gets and gives: the seam between the layers and the engine that climbs them.
+
+A rung is an async function that takes the `Ascent`, reaches one layer further, and returns None if the layer
+held. It writes what it saw into `ascent.evidence` as it goes (so a timeout keeps it) and raises `Failed` with
+a closed reason otherwise. It sets no deadline and catches no cancellation: the engine does that, outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeVar
+
+from prober.model import Cell, Evidence
+from prober.reasons import Layer, Reason
+from prober.wire.stream import Stream
+
+
+class Failed(Exception):
+    """The layer did not hold, for `reason`."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Skipped(Exception):
+    """The layer had nothing to do (`literal`): the climb goes on above it."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Closable(Protocol):
+    """What a kit keeps: closed once, at the end of the process."""
+
+    def close(self) -> Awaitable[None] | None: ...
+
+
+T = TypeVar("T", bound=Closable)
+
+
+class Kit:
+    """What all climbs of a process share (ICMP sockets, TLS contexts, the HTTP client): made on first use."""
+
+    def __init__(self) -> None:
+        self._parts: dict[object, Closable] = {}
+
+    def get(self, make: Callable[[], T]) -> T:
+        """The one instance that `make` (a class without arguments, usually) gives in this process."""
+        part = self._parts.get(make)
+        if part is None:
+            part = self._parts[make] = make()
+        return part  # type: ignore[return-value]  # keyed by its own maker
+
+    async def close(self) -> None:
+        """Close every part, last made first."""
+        while self._parts:
+            _, part = self._parts.popitem()
+            if (pending := part.close()) is not None:
+                await pending
+
+
+class Ascent:
+    """The state of one climb, handed from rung to rung.
+
+    `address` and `port` are where the connection goes: preset for a literal, else set from `addresses`, which the
+    dns rung fills. `stream` is what tcp opened, proxy passed through and tls wrapped. `seconds` may be set by a rung
+    that knows its network time better than the engine's stopwatch around it.
+    """
+
+    __slots__ = ("address", "addresses", "alpn", "cell", "evidence", "hidden", "kit", "phases", "port", "seconds",
+                 "stream")  # fmt: skip
+
+    def __init__(self, cell: Cell, kit: Kit) -> None:
+        self.cell = cell
+        self.kit = kit
+        self.addresses: list[str] = []
+        self.address: str | None = None
+        self.port: int = cell.endpoint.first_hop[1]
+        self.stream: Stream | None = None
+        self.alpn: str | None = None
+        self.evidence: Evidence = {}
+        self.seconds: float | None = None
+        self.phases: dict[str, float] = {}
+        self.hidden: dict[str, str] = dict(cell.hidden)
+
+    def hide(self, value: str, shown: str) -> str:
+        """Remember that `value` is a secret (evidence will show `shown` in its place); returns `value`."""
+        if value:
+            self.hidden[value] = shown
+        return value
+
+    def close(self) -> None:
+        """Close the connection, if one is open."""
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
+
+
+Rung = Callable[[Ascent], Awaitable[None]]
+Rungs = Mapping[Layer, Rung]

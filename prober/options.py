@@ -1,0 +1,197 @@
+"""What a probe may ask of each layer: the kind blocks of `probes.yaml`, as frozen values.
+
+These models are read by the layers and filled by `prober.config`; they validate single values and hold no
+I/O. Durations are seconds as float (the YAML form `250ms` is converted on the way in).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from prober.reasons import Layer, Reason
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
+_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(value: object) -> float:
+    """Seconds of `250ms`, `5s`, `1m`, `1.5h`; ValueError for anything else (bare numbers included)."""
+    if isinstance(value, float) and not isinstance(value, bool):
+        return value  # already seconds: built in Python, YAML numbers never reach here (config refuses them)
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"not a duration: {value!r} (write 250ms, 5s or 1m)")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION.pattern}$", "examples": ["250ms", "5s", "1m"]}),
+]
+
+
+class Options(BaseModel):
+    """Base of every block: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class SecretFile(Options):
+    """A secret kept in a file, read anew at each use so that rotation needs no reload."""
+
+    file: Path
+
+    def reveal(self) -> str:
+        """The file's text without its trailing newline. OSError where it cannot be read."""
+        return self.file.read_text(encoding="utf-8").rstrip("\r\n")
+
+    def __str__(self) -> str:
+        return f"$(cat {self.file})"
+
+
+#: Text, or a secret from a file. Text that came through `${VAR}` is hidden by `Cell.hidden`.
+Secret = str | SecretFile
+
+
+class IcmpOptions(Options):
+    """`icmp:` one train of echo requests per run."""
+
+    count: Annotated[int, Field(ge=1, le=20)] = 1
+    """Echo requests in one run; the layer holds if at least one is answered."""
+    size: Annotated[int, Field(ge=16, le=65507)] = 56
+    """Bytes of payload in each echo request."""
+    gap: Duration = 0.05
+    """Time between two requests of a train."""
+
+
+class TlsOptions(Options):
+    """`tls:` trust, name and limits of the handshake."""
+
+    server_name: str | None = None
+    """SNI and the name that the certificate must carry; default: the URL's host."""
+    ca_file: Path | None = None
+    """PEM bundle trusted instead of the system's."""
+    verify: bool = True
+    """`false` keeps every verification error as evidence and fails on none of them."""
+    alpn: tuple[str, ...] = ()
+    """Protocols offered, in order. Default: `h2` and/or `http/1.1` for http, `h2` for grpc, none for tls."""
+    min_version: Literal["1.0", "1.1", "1.2", "1.3"] = "1.2"
+    max_version: Literal["1.0", "1.1", "1.2", "1.3"] = "1.3"
+    certificate_file: Path | None = None
+    """Client certificate chain, PEM."""
+    key_file: Path | None = None
+    """Its private key, PEM."""
+
+
+class BasicAuth(Options):
+    """Credentials of RFC 7617."""
+
+    username: str
+    password: Secret
+
+
+class HttpOptions(Options):
+    """`http:` the one request of a run."""
+
+    method: Annotated[str, Field(pattern=r"^[A-Z][A-Z-]*$")] = "GET"
+    version: Literal["auto", "1.1", "2"] = "auto"
+    """`auto` offers h2 and http/1.1 over TLS and speaks HTTP/1.1 in the clear; `2` in the clear is h2c by prior
+    knowledge (RFC 9113 section 3.3)."""
+    headers: dict[str, Secret] = Field(default_factory=dict)
+    body: str | None = None
+    bearer: Secret | None = None
+    basic: BasicAuth | None = None
+    max_body: Annotated[int, Field(ge=0, le=64 * 1024 * 1024)] = 1024 * 1024
+    """Bytes of response body that are read; what is longer fails with `body`."""
+
+
+class GrpcOptions(Options):
+    """`grpc:` a health check (grpc.health.v1)."""
+
+    service: str = ""
+    """Service asked for; empty asks for the server as a whole."""
+    authority: str | None = None
+    """`:authority` and TLS name; default: the URL's host."""
+    metadata: dict[str, Secret] = Field(default_factory=dict)
+
+
+Profile = Literal["glibc", "musl"]
+
+
+class ResolverOptions(Options):
+    """`resolver:` how names become addresses. What is not given comes from this Pod's `/etc/resolv.conf`."""
+
+    servers: tuple[str, ...] = ()
+    """`address` or `address:port` (`[v6]:port`), asked in turn."""
+    search: tuple[str, ...] | None = None
+    ndots: Annotated[int, Field(ge=0, le=15)] | None = None
+    timeout: Duration | None = None
+    """Wait for one answer of one server."""
+    attempts: Annotated[int, Field(ge=1, le=5)] | None = None
+    """Rounds over the servers."""
+    transport: Literal["udp", "tcp"] = "udp"
+
+
+class DnsOptions(Options):
+    """`dns:` the question of a dns probe."""
+
+    type: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]*$")] = "A"
+    transport: Literal["udp", "tcp"] = "udp"
+    search: bool | None = None
+    """Walk the search list. Default: yes for names asked of the Pod's own resolver, no for a `dns://` URL."""
+    recursion_desired: bool = True
+
+
+class KubernetesOptions(Options):
+    """`kubernetes:` the API server smoke. 200, 401 and 403 prove the path without a token."""
+
+    resource: str = "/readyz"
+    token_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+    ca_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
+
+
+StatusPattern = Annotated[int | str, Field(union_mode="left_to_right")]
+
+
+class Expect(Options):
+    """`expect:` what makes a run good. `failed` turns it round: being let through is then the failure."""
+
+    failed: Layer | None = None
+    """The layer that has to fail."""
+    reason: tuple[Reason, ...] = ()
+    """With `failed`: the reasons that count as expected; empty: any."""
+    status: tuple[StatusPattern, ...] = ()
+    """Statuses or classes (`2xx`). Default: 200 to 399 for http; kubernetes has rules of its own."""
+    http_version: Literal["1.0", "1.1", "2"] | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Header name → regular expression that one of its values has to match."""
+    body_contains: str | None = None
+    body_matches: str | None = None
+    """Regular expression searched in the body."""
+    body_not_contains: str | None = None
+    answers: tuple[str, ...] = ()
+    """dns: the answer's data has to be exactly this set (presentation format)."""
+    rcode: str | None = None
+    """dns: the response code that counts as success (`NXDOMAIN` for a name that must not exist)."""
+
+
+class KindOptions(Options):
+    """All blocks of one probe, with defaults filled in."""
+
+    icmp: IcmpOptions = IcmpOptions()
+    tls: TlsOptions = TlsOptions()
+    http: HttpOptions = HttpOptions()
+    grpc: GrpcOptions = GrpcOptions()
+    dns: DnsOptions = DnsOptions()
+    resolver: ResolverOptions = ResolverOptions()
+    kubernetes: KubernetesOptions = KubernetesOptions()
+
+
+def reveal(value: Secret) -> str:
+    """The text behind a plain string or a secret file. OSError where the file cannot be read."""
+    return value if isinstance(value, str) else value.reveal()
