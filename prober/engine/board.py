@@ -1,0 +1,89 @@
+"""The board: the latest runs of every cell, since when it is in its state, and a short memory of runs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from prober.model import Cell, Run
+
+#: Runs remembered per cell, newest last.
+MEMORY = 20
+
+
+class State(StrEnum):
+    """What a cell's latest runs say; a run that failed through the prober itself changes nothing."""
+
+    UNKNOWN = "unknown"
+    OK = "ok"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One cell on the board. `since` is the start of the first run of the present state (UTC)."""
+
+    cell: Cell
+    latest: tuple[Run, ...] = ()
+    """The runs of the last firing: one, or one per address with `addresses: all`."""
+    state: State = State.UNKNOWN
+    since: datetime | None = None
+    streak: int = 0
+    """Firings in a row that gave the present state."""
+    recent: deque[Run] = field(default_factory=lambda: deque(maxlen=MEMORY))
+
+    @property
+    def worst(self) -> Run | None:
+        """The run to show: the first failed one of the last firing, else the first."""
+        return next((run for run in self.latest if not run.ok), self.latest[0] if self.latest else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a firing did to a cell's state; `before` equals `after` where it changed nothing."""
+
+    before: State
+    after: State
+
+
+class Board:
+    """Entries by cell id. Only the event loop's thread touches it."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+
+    def set_cells(self, cells: Sequence[Cell]) -> None:
+        """Take on a new matrix: equal cells keep their entry, changed ones start anew, vanished ones are gone."""
+        before = self._entries
+        self._entries = {}
+        for cell in cells:
+            entry = before.get(cell.id)
+            self._entries[cell.id] = entry if entry is not None and entry.cell == cell else Entry(cell)
+
+    def post(self, cell: Cell, runs: tuple[Run, ...]) -> Change | None:
+        """Record one firing. None where the cell has left the matrix meanwhile, or changed."""
+        entry = self._entries.get(cell.id)
+        if entry is None or entry.cell != cell or not runs:
+            return None
+        entry.latest = runs
+        entry.recent.extend(runs)
+        before = entry.state
+        if any(run.ours for run in runs):
+            return Change(before, before)
+        after = State.OK if all(run.ok for run in runs) else State.FAILED
+        if after is before:
+            entry.streak += 1
+        else:
+            entry.state, entry.since, entry.streak = after, runs[0].started_at, 1
+        return Change(before, after)
+
+    def entry(self, cell_id: str) -> Entry | None:
+        """The entry of one cell, or None."""
+        return self._entries.get(cell_id)
+
+    def entries(self) -> Iterable[Entry]:
+        """All entries, in the order of the configuration."""
+        return self._entries.values()
