@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from prober.options import Expect, KindOptions
 from prober.reasons import OURS, Family, Kind, Layer, Reason, Result, ladder
 
-Scalar = str | int | float | bool | None
 #: What a layer saw, for people: plain JSON values only, never a secret, never a metric label.
-Evidence = dict[str, Scalar | list[Scalar] | dict[str, Scalar] | list[dict[str, Scalar]]]
+Evidence = dict[str, Any]
 
 Scheme = Literal["icmp", "tcp", "tls", "http", "https", "grpc", "grpcs", "dns"]
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443, "grpc": 80, "grpcs": 443, "tls": 443, "dns": 53}
@@ -68,6 +67,7 @@ class Endpoint:
 
     @property
     def tls(self) -> bool:
+        """Whether the scheme itself asks for TLS."""
         return self.scheme in TLS_SCHEMES
 
     @property

@@ -35,7 +35,9 @@ class Skipped(Exception):
 class Closable(Protocol):
     """What a kit keeps: closed once, at the end of the process."""
 
-    def close(self) -> Awaitable[None] | None: ...
+    def close(self) -> Awaitable[None] | None:
+        """Let go of everything; may be a coroutine."""
+        ...
 
 
 T = TypeVar("T", bound=Closable)

@@ -1,0 +1,71 @@
+"""The tcp rung: one connect to one address. Held: the handshake completed (RFC 9293 section 3.5)."""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+from prober.layers.base import Ascent, Failed
+from prober.reasons import Reason
+from prober.wire.errqueue import IcmpError
+from prober.wire.tcp import ConnectFailed, open_tcp
+
+#: What an errno of connect(2) means where no ICMP error explains it.
+ERRNO_REASONS: Final[dict[int, Reason]] = {
+    errno.ECONNREFUSED: Reason.REFUSED,
+    errno.ECONNRESET: Reason.RESET,
+    errno.EPIPE: Reason.RESET,
+    errno.ETIMEDOUT: Reason.TIMEOUT,
+    errno.EHOSTUNREACH: Reason.UNREACHABLE,
+    errno.ENETUNREACH: Reason.UNREACHABLE,
+    errno.EHOSTDOWN: Reason.UNREACHABLE,
+    errno.ENETDOWN: Reason.UNREACHABLE,
+    errno.EINVAL: Reason.UNREACHABLE,  # a link-local address without its zone
+    errno.EAFNOSUPPORT: Reason.UNREACHABLE,  # this Pod has no such family
+    errno.EACCES: Reason.PROHIBITED,  # ICMPv6 administratively prohibited, or a local rule
+    errno.EPERM: Reason.NOT_PERMITTED,  # a local netfilter rule or a seccomp profile
+    errno.EADDRNOTAVAIL: Reason.NO_LOCAL_PORT,
+    errno.EMFILE: Reason.NOT_PERMITTED,
+    errno.ENFILE: Reason.NOT_PERMITTED,
+}
+
+# Codes of Destination Unreachable: RFC 792 and RFC 1812 section 5.2.7.1 for type 3, RFC 4443 section 3.1 for type 1
+_V4_PROHIBITED = frozenset({9, 10, 13})
+_V6_PROHIBITED = frozenset({1, 5, 6})
+_V4_UNREACHABLE, _V6_UNREACHABLE = 3, 1
+_V4_PORT, _V6_PORT = 3, 4
+
+
+def reason_of(number: int, icmp: IcmpError | None) -> Reason:
+    """The reason behind a failed connect: the ICMP error decides where there is one, else the errno."""
+    if icmp is None or icmp.type != (_V6_UNREACHABLE if icmp.version == 6 else _V4_UNREACHABLE):
+        return ERRNO_REASONS.get(number, Reason.UNREACHABLE)
+    if icmp.code == (_V6_PORT if icmp.version == 6 else _V4_PORT):
+        return Reason.REJECTED
+    prohibited = _V6_PROHIBITED if icmp.version == 6 else _V4_PROHIBITED
+    return Reason.PROHIBITED if icmp.code in prohibited else Reason.UNREACHABLE
+
+
+async def connect(ascent: Ascent) -> None:
+    """Open the connection that every rung above will use. The time is the kernel's SYN round trip where it has one."""
+    if ascent.address is None:
+        raise Failed(Reason.UNREACHABLE, "no address to connect to")
+    try:
+        stream = await open_tcp(ascent.address, ascent.port)
+    except ConnectFailed as failure:
+        ascent.evidence["errno"] = errno.errorcode.get(failure.errno or 0, str(failure.errno))
+        if failure.icmp is not None:
+            ascent.evidence["icmp"] = failure.icmp.label
+            ascent.evidence["from"] = failure.icmp.offender
+        raise Failed(reason_of(failure.errno or 0, failure.icmp)) from failure
+    ascent.stream = stream
+    info = stream.info()
+    if info is None:
+        ascent.evidence["clock"] = "user"
+        return
+    ascent.evidence.update(retransmits=info.retransmits, mss=info.mss, path_mtu=info.path_mtu)
+    # Karn: a retransmitted SYN has no round-trip sample, and its wait is what the user felt
+    kernel = info.retransmits == 0 and info.rtt > 0
+    ascent.evidence["clock"] = "kernel" if kernel else "user"
+    if kernel:
+        ascent.seconds = info.rtt

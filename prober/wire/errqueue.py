@@ -1,0 +1,88 @@
+"""The error queue of a socket (ip(7) IP_RECVERR, ipv6(7) IPV6_RECVERR): ICMP errors with type, code and sender.
+
+Unprivileged, Linux only. What an error means for a layer is not decided here.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from dataclasses import dataclass
+
+LINUX = sys.platform == "linux"
+# linux/in.h, linux/in6.h: not all are in Python's socket module
+IP_RECVERR = 11
+IPV6_RECVERR = 25
+SO_EE_ORIGIN_ICMP = 2
+SO_EE_ORIGIN_ICMP6 = 3
+_EXTENDED_ERR = struct.Struct("=IBBBBII")  # struct sock_extended_err, linux/errqueue.h
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpError:
+    """An ICMP (version 4) or ICMPv6 (6) error that the kernel queued for a socket, and the address of its sender.
+
+    `info` is the path MTU in bytes of a "too big" message, else 0.
+    """
+
+    version: int
+    type: int
+    code: int
+    offender: str
+    info: int = 0
+
+    @property
+    def label(self) -> str:
+        """`type/code`, as tcpdump users know it."""
+        return f"{self.type}/{self.code}"
+
+
+def queue_errors(sock: socket.socket, family: socket.AddressFamily, *, on: bool) -> None:
+    """Switch the error queue of a socket on or off; does nothing where the platform has none."""
+    if not LINUX:
+        return
+    if family is socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, int(on))
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, int(on))
+
+
+def read_error_queue(sock: socket.socket) -> IcmpError | None:
+    """The first ICMP error in the socket's error queue, or None (a RST leaves the queue empty)."""
+    if not LINUX:
+        return None
+    while True:
+        try:
+            _, ancillary, _, _ = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
+        except OSError:  # EAGAIN: the queue is empty
+            return None
+        for level, kind, data in ancillary:
+            if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
+                error = parse_extended_error(data)
+                if error is not None:
+                    return error
+
+
+def parse_extended_error(data: bytes) -> IcmpError | None:
+    """An `IcmpError` from a `sock_extended_err` and the offender's sockaddr behind it; None if not from ICMP."""
+    if len(data) < _EXTENDED_ERR.size:
+        return None
+    _, origin, icmp_type, code, _, info, _ = _EXTENDED_ERR.unpack_from(data)
+    if origin not in (SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6):
+        return None
+    return IcmpError(
+        6 if origin == SO_EE_ORIGIN_ICMP6 else 4, icmp_type, code, _offender(data[_EXTENDED_ERR.size :]), info
+    )
+
+
+def _offender(sockaddr: bytes) -> str:
+    """The address in a raw sockaddr_in or sockaddr_in6; "" where there is none."""
+    if len(sockaddr) < 8:
+        return ""
+    family = struct.unpack_from("=H", sockaddr)[0]
+    if family == socket.AF_INET:
+        return socket.inet_ntop(socket.AF_INET, sockaddr[4:8])
+    if family == socket.AF_INET6 and len(sockaddr) >= 24:
+        return socket.inet_ntop(socket.AF_INET6, sockaddr[8:24])
+    return ""
