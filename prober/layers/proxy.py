@@ -46,17 +46,19 @@ async def _connect(stream: Stream, authority: str) -> tuple[h11.InformationalRes
     request = h11.Request(method="CONNECT", target=authority, headers=[("Host", authority)])
     head = connection.send(request) or b""
     await stream.send(head + (connection.send(h11.EndOfMessage()) or b""))
-    received = 0
+    received = b""
     while True:
         event = connection.next_event()
         if isinstance(event, h11.Response):
             return event, connection.trailing_data[0]
         if event is h11.NEED_DATA:
             data = await stream.receive()
-            received += len(data)
+            received += data
             if not data:
                 return None, b""
-            if received > MAX_HEAD:
+            if received[:5] != b"HTTP/"[: len(received)]:
+                raise h11.RemoteProtocolError("the answer does not begin with HTTP/")
+            if len(received) > MAX_HEAD:
                 raise h11.RemoteProtocolError("the answer's header never ends")
             connection.receive_data(data)
 

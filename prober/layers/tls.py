@@ -16,7 +16,14 @@ from cryptography import x509
 from prober.layers.base import Ascent, Failed
 from prober.model import Cell
 from prober.reasons import Kind, Reason
-from prober.wire.certificates import carries_name, facts, is_literal, misses_intermediate, trusted_organizations
+from prober.wire.certificates import (
+    SeenIssuers,
+    carries_name,
+    facts,
+    is_literal,
+    misses_intermediate,
+    trusted_organizations,
+)
 from prober.wire.tls import Contexts, TlsError, TlsSettings, TlsStream, VerifyError, is_client_certificate_alert
 
 #: X509_V_ERR codes (openssl/x509_vfy.h) → reason; those of an unknown issuer are decided by the chain.
@@ -142,7 +149,10 @@ def certificate_was_requested(flight: bytes) -> bool:
 
 def _judge(ascent: Ascent, stream: TlsStream, settings: TlsSettings, name: str) -> None:
     chain: Sequence[x509.Certificate] = stream.connection.get_peer_cert_chain(as_cryptography=True) or ()
-    complaints = {_reason_of(error, chain, settings) for error in stream.verify_errors}
+    seen = ascent.kit.get(SeenIssuers)
+    complaints = {_reason_of(error, chain, settings, seen) for error in stream.verify_errors}
+    if not complaints:
+        seen.learn(chain)
     if chain and not carries_name(chain[0], name):
         complaints.add(Reason.NAME_MISMATCH)
     _record(ascent, stream, chain)
@@ -155,13 +165,15 @@ def _judge(ascent: Ascent, stream: TlsStream, settings: TlsSettings, name: str) 
         raise Failed(Reason.NO_ALPN, f"offered {', '.join(_offered(ascent.cell))}, the server chose {stream.alpn}")
 
 
-def _reason_of(error: VerifyError, chain: Sequence[x509.Certificate], settings: TlsSettings) -> Reason:
+def _reason_of(
+    error: VerifyError, chain: Sequence[x509.Certificate], settings: TlsSettings, seen: SeenIssuers
+) -> Reason:
     if error.number in _UNKNOWN_ISSUER:
         trusted: frozenset[str] = frozenset()
         if settings.ca_file is not None:
             with contextlib.suppress(OSError, ValueError):  # the bundle changed under us: trust nobody's word
                 trusted = trusted_organizations(settings.ca_file, settings.ca_file.stat().st_mtime_ns)
-        return Reason.INCOMPLETE_CHAIN if misses_intermediate(chain, trusted) else Reason.UNKNOWN_AUTHORITY
+        return Reason.INCOMPLETE_CHAIN if misses_intermediate(chain, trusted, seen) else Reason.UNKNOWN_AUTHORITY
     return VERIFY_REASONS.get(error.number, Reason.HANDSHAKE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,17 +98,43 @@ def is_literal(name: str) -> bool:
     return True
 
 
-def misses_intermediate(chain: Sequence[x509.Certificate], trusted: frozenset[str]) -> bool:
+class SeenIssuers:
+    """Intermediates that this process has seen in chains that verified: who they are is no longer a guess."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def learn(self, chain: Sequence[x509.Certificate]) -> None:
+        """Remember the issuers in a chain that verified."""
+        self._names.update(facts(certificate).subject for certificate in chain[1:])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def close(self) -> None:
+        """Forget them all."""
+        self._names.clear()
+
+
+_CALLED_INTERMEDIATE = re.compile(r"\b(intermediate|issuing|subordinate|sub[ -]?ca)\b", re.IGNORECASE)
+
+
+def misses_intermediate(chain: Sequence[x509.Certificate], trusted: frozenset[str], seen: SeenIssuers) -> bool:
     """Whether an unknown issuer looks like an intermediate that the server should have sent.
 
-    OpenSSL gives error 20 for both. A chain of one certificate that was issued by somebody else is incomplete if it
-    says where to fetch its issuer, or if its issuer's organization is one that we trust; else the authority itself
-    is unknown.
+    OpenSSL gives error 20 for both, and a lone leaf proves neither. It is called incomplete if its issuer is one that
+    was seen before, or says where to fetch its certificate, or shares its organization with an authority that we
+    trust, or is called an intermediate; else the authority itself is unknown.
     """
     if len(chain) != 1:
         return False
     leaf = facts(chain[0])
-    return not leaf.self_issued and (leaf.names_issuer_url or leaf.issuer_organization in trusted)
+    return not leaf.self_issued and (
+        leaf.issuer in seen
+        or leaf.names_issuer_url
+        or leaf.issuer_organization in trusted
+        or _CALLED_INTERMEDIATE.search(leaf.issuer) is not None
+    )
 
 
 @lru_cache(maxsize=64)

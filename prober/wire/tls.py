@@ -46,7 +46,6 @@ class VerifyError:
 
     number: int
     depth: int
-    subject: str
 
 
 class TlsError(OSError):
@@ -134,12 +133,10 @@ def _make_context(settings: TlsSettings) -> SSL.Context:
     return context
 
 
-def _collect(connection: SSL.Connection, certificate: crypto.X509, number: int, depth: int, _held: int) -> bool:
-    """The verify callback: note the error and go on, so that one handshake tells all of them."""
+def _collect(connection: SSL.Connection, _certificate: crypto.X509, number: int, depth: int, _held: int) -> bool:
+    """The verify callback: note the error and go on, so that one handshake tells all of them. It must not raise."""
     if number:
-        name = certificate.get_subject()
-        subject = name.CN or "/".join(f"{k.decode()}={v.decode(errors='replace')}" for k, v in name.get_components())
-        connection.get_app_data().errors.append(VerifyError(number, depth, subject))
+        connection.get_app_data().errors.append(VerifyError(number, depth))
     return True
 
 

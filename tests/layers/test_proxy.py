@@ -1,0 +1,130 @@
+"""The proxy rung against real sockets that answer CONNECT well, badly, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from prober.engine.climb import climb
+from prober.lab.certificates import CertificateFiles
+from prober.lab.tls import make_context
+from prober.layers.base import Kit
+from prober.model import Endpoint, Run
+from prober.reasons import Family, Kind, Layer, Reason
+from tests.support.cells import FAMILIES, LOOPBACK, make_cell
+from tests.support.threaded import Talk, read_to_the_end, reset, serve
+
+NAME = "api.example.com"
+
+
+def head(sock: socket.socket) -> bytes:
+    """One request head, up to its empty line."""
+    received = b""
+    while b"\r\n\r\n" not in received and (data := sock.recv(4096)):
+        received += data
+    return received
+
+
+def answering(response: bytes) -> Talk:
+    def talk(sock: socket.socket) -> None:
+        head(sock)
+        sock.sendall(response)
+        read_to_the_end(sock)
+
+    return talk
+
+
+async def through(family: Family, port: int, target_port: int, *, timeout: float = 2.0, ca: str | None = None) -> Run:
+    address = LOOPBACK[family]
+    proxy = Endpoint("http", address, port)
+    cell = make_cell(
+        Kind.TLS, "tls", NAME, target_port, family=family, timeout=timeout, proxy=proxy,
+        options={"tls": {"ca_file": ca}},
+    )  # fmt: skip
+    (run,) = await climb(cell, Kit(), found=[(address, port)])
+    return run
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_tunnel_carries_tls_to_the_target(family: Family, tmp_path_factory: pytest.TempPathFactory) -> None:
+    files = CertificateFiles(tmp_path_factory.mktemp("certificates"))
+    asked: list[bytes] = []
+
+    with serve(family, read_to_the_end, make_context(files, [NAME])) as target:
+
+        def tunnel(sock: socket.socket) -> None:
+            asked.append(head(sock))
+            with socket.create_connection((LOOPBACK[family], target)) as far:
+                sock.sendall(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 squid\r\n\r\n")
+                back = threading.Thread(target=_pump, args=(far, sock), daemon=True)
+                back.start()
+                _pump(sock, far)
+
+        with serve(family, tunnel) as port:
+            run = await through(family, port, target, ca=str(files.ca_file))
+    assert run.ok, run.outcomes
+    assert [o.layer for o in run.outcomes] == [Layer.DNS, Layer.TCP, Layer.PROXY, Layer.TLS]
+    proxy = run.outcome(Layer.PROXY)
+    assert proxy is not None
+    assert proxy.evidence == {"connect": f"{NAME}:{target}", "status": 200, "via": "1.1 squid"}
+    assert asked[0].startswith(f"CONNECT {NAME}:{target} HTTP/1.1\r\nHost: {NAME}:{target}\r\n".encode())
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+
+
+def hangs_up(sock: socket.socket) -> None:
+    head(sock)
+
+
+def resets(sock: socket.socket) -> None:
+    head(sock)
+    reset(sock)
+
+
+def endless(sock: socket.socket) -> None:
+    head(sock)
+    sock.sendall(b"HTTP/1.1 200 OK\r\n")
+    for number in range(100_000):
+        sock.sendall(b"X-%d: %s\r\n" % (number, b"x" * 100))
+
+
+ANSWERS: dict[str, tuple[Talk, Reason]] = {
+    "407": (
+        answering(b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"),
+        Reason.PROXY_AUTH,
+    ),
+    "403": (answering(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"), Reason.PROXY_REFUSED),
+    "405": (answering(b"HTTP/1.1 405 Method Not Allowed\r\n\r\n"), Reason.PROXY_REFUSED),
+    "503": (answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), Reason.PROXY_FAILED),
+    "not http": (answering(b"220 mail.example.com ESMTP\r\n"), Reason.PROXY_FAILED),
+    "endless header": (endless, Reason.PROXY_FAILED),
+    "hangs up": (hangs_up, Reason.CLOSED),
+    "resets": (resets, Reason.CLOSED),
+    "silent": (read_to_the_end, Reason.TIMEOUT),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_what_the_proxy_answers_has_its_reason(family: Family, answer: str) -> None:
+    talk, reason = ANSWERS[answer]
+    with serve(family, talk) as port:
+        run = await through(family, port, 443, timeout=0.5)
+    assert run.blame is not None
+    assert (run.blame.layer, run.blame.reason) == (Layer.PROXY, reason)
+    assert run.outcomes[-1].reason is Reason.SKIPPED_BELOW
+
+
+async def test_bytes_that_come_with_the_answer_belong_to_the_tunnel() -> None:
+    """A server that speaks first may have spoken before the proxy's answer was read."""
+    with serve(Family.IPV4, answering(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 400 early\r\n")) as port:
+        run = await through(Family.IPV4, port, 443)
+    assert run.blame is not None
+    assert (run.blame.layer, run.blame.reason) == (Layer.TLS, Reason.NOT_TLS)
