@@ -1,0 +1,205 @@
+"""The http rung: one request on the connection that the rungs below opened, and the judgement of its answer.
+
+Redirects are evidence, never followed; a body is read up to `http.max_body`.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from functools import cache
+from typing import Final
+from uuid import uuid4
+
+from prober import __version__
+from prober.layers.base import Ascent, Failed
+from prober.layers.http_judge import complaint
+from prober.options import BasicAuth, Secret, SecretFile, reveal
+from prober.reasons import Kind, Reason
+from prober.redact import redact_text
+from prober.wire.http import Call, HttpBroken, HttpClient, Record, Version
+
+#: Characters of a body shown when the answer was not what was expected.
+EXCERPT: Final = 200
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5
+_ZONE = re.compile(r"%[^]]*")
+#: Response fields worth keeping, by the name they have in the evidence.
+_KEPT: Final = (
+    (b"server", "server"),
+    (b"location", "location"),
+    (b"via", "via"),
+    (b"content-type", "content_type"),
+    (b"content-encoding", "content_encoding"),
+    (b"content-length", "content_length"),
+    (b"retry-after", "retry_after"),
+    (b"www-authenticate", "www_authenticate"),
+)
+_UPSTREAM = "x-envoy-upstream-service-time"
+
+
+async def request(ascent: Ascent) -> None:
+    """Send the request of `http:` and hold its answer against `expect:`."""
+    endpoint, options = ascent.cell.endpoint, ascent.cell.options.http
+    body = b"" if options.body is None else options.body.encode()
+    fields = compose(ascent, _asked(ascent))
+    if options.body is not None or options.method in ("POST", "PUT", "PATCH"):
+        fields.setdefault(b"content-length", b"%d" % len(body))
+    target = endpoint.resource or "/"
+    call = Call(options.method, endpoint.scheme, authority(ascent), target, list(fields.items()), body)
+    record, overlong = await exchange(ascent, call)
+    judge(ascent, record, complaint(ascent.cell.expect, record, overlong=overlong))
+
+
+def compose(ascent: Ascent, asked: dict[str, str]) -> dict[bytes, bytes]:
+    """The request's fields in the order they are sent: ours, then those of `asked`, which replace ours."""
+    fields = {
+        b"host": authority(ascent).encode("ascii"),
+        **_defaults(),
+        b"x-request-id": str(uuid4()).encode(),
+    }
+    for name, value in asked.items():
+        fields[_checked_name(name)] = _checked_value(name, value)
+    ascent.evidence["request_id"] = shown(ascent, fields[b"x-request-id"])
+    return fields
+
+
+def authority(ascent: Ascent) -> str:
+    """`host[:port]` as it is sent: names in ASCII (RFC 5890), without a zone, which is local (RFC 6874 section 4)."""
+    text = ascent.cell.endpoint.authority
+    if not text.isascii():
+        text = text.encode("idna").decode("ascii")
+    return _ZONE.sub("", text) if "%" in text else text
+
+
+async def exchange(ascent: Ascent, call: Call) -> tuple[Record, bool]:
+    """Send `call` on the ascent's stream; the record of the answer, and whether its body was longer than is read.
+
+    Evidence, phases and seconds are set whatever happens. Raises Failed for an exchange that broke.
+    """
+    if ascent.stream is None:
+        raise Failed(Reason.INTERNAL, "no open connection")
+    record = Record(limit=ascent.cell.options.http.max_body)
+    try:
+        await ascent.kit.get(HttpClient).exchange(call, ascent.stream, _version(ascent), record)
+    except HttpBroken as broken:
+        for name, value in broken.evidence.items():
+            ascent.evidence[name] = shown(ascent, value) if isinstance(value, str) else value
+        if broken.reason is not Reason.BODY:
+            raise Failed(broken.reason, broken.detail) from broken
+        return record, True
+    finally:
+        _note(ascent, record)
+    return record, False
+
+
+def judge(ascent: Ascent, record: Record, failure: Failed | None) -> None:
+    """Raise `failure` if there is one, with a look into the body as evidence."""
+    if failure is None:
+        return
+    if record.body:
+        ascent.evidence["body"] = shown(ascent, bytes(record.body[: EXCERPT * 20]))
+    raise failure
+
+
+def bearer(ascent: Ascent, token: str, where: str) -> str:
+    """The value of `authorization` for a token (RFC 6750); people will see `where` in its place."""
+    return f"Bearer {_hide(ascent, token, where)}"
+
+
+def shown(ascent: Ascent, value: str | bytes) -> str:
+    """What people may see of text from the peer: secrets hidden before it is cut, printable, 200 characters at most."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    text = redact_text(text, ascent.hidden)[: EXCERPT * 2]
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(text.split())[:EXCERPT]
+
+
+@cache
+def _defaults() -> dict[bytes, bytes]:
+    return {
+        b"user-agent": f"prober/{__version__}".encode(),
+        b"accept": b"*/*",
+        b"accept-encoding": b"identity",
+        b"connection": b"close",
+    }
+
+
+def _version(ascent: Ascent) -> Version:
+    """Over TLS what ALPN chose (RFC 7301); in the clear HTTP/2 only by prior knowledge (RFC 9113 section 3.3)."""
+    if ascent.cell.endpoint.tls or ascent.cell.kind is Kind.KUBERNETES:
+        return "2" if ascent.alpn == "h2" else "1.1"
+    return "2" if ascent.cell.options.http.version == "2" else "1.1"
+
+
+def _asked(ascent: Ascent) -> dict[str, str]:
+    """The fields that `http:` asks for, secrets revealed and from now on hidden."""
+    options = ascent.cell.options.http
+    asked: dict[str, str] = {}
+    if options.basic is not None:
+        asked["authorization"] = _basic(ascent, options.basic)
+    if options.bearer is not None:
+        asked["authorization"] = bearer(ascent, _reveal(options.bearer), _stands_for(options.bearer))
+    for name, value in options.headers.items():
+        text = _reveal(value)
+        asked[name] = _hide(ascent, text, str(value)) if isinstance(value, SecretFile) else text
+    return asked
+
+
+def _basic(ascent: Ascent, basic: BasicAuth) -> str:
+    """RFC 7617. The encoded pair is as secret as the password in it."""
+    where = _stands_for(basic.password)
+    password = _hide(ascent, _reveal(basic.password), where)
+    pair = b64encode(f"{basic.username}:{password}".encode()).decode("ascii")
+    return f"Basic {_hide(ascent, pair, f'base64({basic.username}:{where})')}"
+
+
+def _stands_for(secret: Secret) -> str:
+    return str(secret) if isinstance(secret, SecretFile) else "[secret]"
+
+
+def _hide(ascent: Ascent, value: str, where: str) -> str:
+    """Hide `value`; one that came through `${VAR}` is hidden already, under its better name."""
+    return value if value in ascent.hidden else ascent.hide(value, where)
+
+
+def _reveal(secret: Secret) -> str:
+    try:
+        return reveal(secret)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise Failed(Reason.INTERNAL, f"cannot read the secret {secret}: {why}") from error
+
+
+def _checked_name(name: str) -> bytes:
+    if _TOKEN.fullmatch(name) is None:
+        raise Failed(Reason.INTERNAL, f"{name!r} is no name of a header field")
+    return name.lower().encode("ascii")
+
+
+def _checked_value(name: str, value: str) -> bytes:
+    data = value.strip(" \t").encode()
+    if _NOT_IN_VALUE.search(data):
+        raise Failed(Reason.INTERNAL, f"the value of {name} holds a control character")
+    return data
+
+
+def _note(ascent: Ascent, record: Record) -> None:
+    """What the record says, complete or not, as evidence, phases and seconds."""
+    ascent.phases.update(record.phases())
+    if record.began is not None and record.ended is not None:
+        ascent.seconds = record.ended - record.began
+    if record.informational:
+        ascent.evidence["informational"] = len(record.informational)
+    if record.status is None:
+        return
+    evidence = ascent.evidence
+    evidence.update(status=record.status, http_version=record.version, bytes=record.size)
+    present = dict(reversed(record.fields))
+    for name, key in _KEPT:
+        if (value := present.get(name)) is not None:
+            evidence[key] = shown(ascent, value)
+    upstream = record.value(_UPSTREAM)
+    if upstream is not None and upstream.isascii() and upstream.isdigit():
+        ascent.phases["upstream"] = int(upstream[:9]) / 1000

@@ -1,0 +1,77 @@
+"""What an HTTP answer is worth: expectations against a record, as tables and pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+from functools import lru_cache
+from typing import Final
+
+from prober.layers.base import Failed
+from prober.options import Expect
+from prober.reasons import Reason
+from prober.wire.http.record import Record
+
+#: What is good where `expect.status` says nothing.
+GOOD: Final = range(200, 400)
+#: Statuses that send the client elsewhere (RFC 9110 section 15.4); 300 and 304 do not.
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+_pattern = lru_cache(maxsize=4096)(re.compile)
+
+
+def status_matches(status: int, patterns: Sequence[int | str]) -> bool:
+    """Whether `status` is one of `patterns`: numbers, or classes such as `2xx`."""
+    return any(str(pattern).lower() in (str(status), f"{status // 100}xx") for pattern in patterns)
+
+
+def complaint(expect: Expect, record: Record, *, good: Container[int] = GOOD, overlong: bool = False) -> Failed | None:
+    """The first expectation that a complete answer does not meet, as the failure to raise; None if it meets all.
+
+    In order: status, version, header fields, body. `good` counts where `expect.status` is empty; `overlong` says
+    that the body was longer than what is read.
+    """
+    return (
+        _status(expect, record.status or 0, good)
+        or _version(expect, record.version)
+        or _fields(expect, record)
+        or (Failed(Reason.BODY, f"longer than {record.limit} bytes") if overlong else None)
+        or _body(expect, record)
+    )
+
+
+def _status(expect: Expect, status: int, good: Container[int]) -> Failed | None:
+    if expect.status:
+        if status_matches(status, expect.status):
+            return None
+        wanted = ", ".join(str(pattern) for pattern in expect.status)
+        reason = Reason.REDIRECT if status in REDIRECTS else Reason.STATUS
+        return Failed(reason, f"status {status}, expected {wanted}")
+    return None if status in good else Failed(Reason.STATUS, f"status {status}")
+
+
+def _version(expect: Expect, version: str | None) -> Failed | None:
+    if expect.http_version is None or expect.http_version == version:
+        return None
+    return Failed(Reason.VERSION, f"HTTP/{version}, expected HTTP/{expect.http_version}")
+
+
+def _fields(expect: Expect, record: Record) -> Failed | None:
+    for name, pattern in expect.headers.items():
+        values = record.values(name)
+        if not values:
+            return Failed(Reason.HEADER, f"no field {name}")
+        if not any(_pattern(pattern).search(value) for value in values):
+            return Failed(Reason.HEADER, f"{name} does not match {pattern}")
+    return None
+
+
+def _body(expect: Expect, record: Record) -> Failed | None:
+    body = record.body
+    if expect.body_contains is not None and expect.body_contains.encode() not in body:
+        return Failed(Reason.BODY, f"does not contain {expect.body_contains!r}")
+    if expect.body_not_contains is not None and expect.body_not_contains.encode() in body:
+        return Failed(Reason.BODY, f"contains {expect.body_not_contains!r}")
+    if expect.body_matches is None or _pattern(expect.body_matches).search(body.decode("utf-8", "replace")):
+        return None
+    return Failed(Reason.BODY, f"does not match {expect.body_matches!r}")

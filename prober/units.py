@@ -1,0 +1,36 @@
+"""Quantities as people read them. Pure, and imported from anywhere."""
+
+from __future__ import annotations
+
+
+def human_seconds(seconds: float) -> str:
+    """`17 µs`, `310 µs`, `1.1 ms`, `31.2 ms`, `420 ms`, `3.00 s`, `75 s`: three digits are enough to compare."""
+    if seconds < 0.0009995:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 0.09995:
+        return f"{seconds * 1e3:.1f} ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1e3:.0f} ms"
+    return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.0f} s"
+
+
+def human_bytes(count: int) -> str:
+    """`512 B`, `1.2 kB`, `3.4 MB` (SI, powers of ten)."""
+    if count < 1000:
+        return f"{count} B"
+    if count < 1_000_000:
+        return f"{count / 1000:.1f} kB"
+    return f"{count / 1_000_000:.1f} MB"
+
+
+def human_span(seconds: float) -> str:
+    """A span in the largest unit that fits: `45 s`, `12 min`, `5 h`, `63 days`."""
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def host_port(host: str, port: int) -> str:
+    """`host:port`, an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

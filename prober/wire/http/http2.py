@@ -1,0 +1,185 @@
+"""HTTP/2 (RFC 9113) with h2: one connection, one stream, one request."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from time import perf_counter
+from typing import Final
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, Event, InformationalResponseReceived, ResponseReceived, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+
+from prober.reasons import Reason
+from prober.wire.http.errors import HttpBroken
+from prober.wire.http.frames import GOAWAY, Frame, Frames
+from prober.wire.http.guard import MAX_HEAD, Guard
+from prober.wire.http.record import Call
+
+#: Flow control windows, bytes: a megabyte in flight does not wait for us on a long path.
+WINDOW: Final = 1024 * 1024
+_INITIAL_WINDOW: Final = 65535
+_STREAM: Final = 1
+#: Fields that belong to an HTTP/1.1 connection (RFC 9113 section 8.2.2).
+_OF_CONNECTION: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+_CONFIG: Final = H2Configuration(
+    client_side=True,
+    header_encoding=None,
+    validate_outbound_headers=False,  # the layer has checked every field; pseudo-header fields are ours
+    normalize_outbound_headers=False,  # names come in lower case
+)
+_SETTINGS: Final = {
+    SettingCodes.ENABLE_PUSH: 0,
+    SettingCodes.INITIAL_WINDOW_SIZE: WINDOW,
+    SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD,
+}
+
+
+class Http2:
+    """One exchange over `guard`: `send`, then `head`, then `body` to its end."""
+
+    __slots__ = ("_connection", "_ended", "_frames", "_goaway", "_guard", "_pieces")
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._connection = H2Connection(_CONFIG)
+        self._connection.local_settings = Settings(client=True, initial_values=_SETTINGS)
+        self._frames = Frames()
+        self._pieces: deque[bytes] = deque()
+        self._ended = False
+        self._goaway: HttpBroken | None = None
+
+    async def send(self, call: Call) -> None:
+        """Write preface and request; a body waits for the peer's windows. Raises HttpBroken."""
+        connection, record = self._connection, self._guard.record
+        connection.initiate_connection()
+        connection.increment_flow_control_window(WINDOW - _INITIAL_WINDOW)
+        connection.send_headers(_STREAM, _fields(call), end_stream=not call.body)
+        record.began = perf_counter()
+        await self._flush()
+        rest = call.body
+        while rest and not self._ended and self._guard.sending:
+            room = min(connection.local_flow_control_window(_STREAM), connection.max_outbound_frame_size)
+            if room <= 0:
+                await self._pump()
+                continue
+            connection.send_data(_STREAM, rest[:room], end_stream=room >= len(rest))
+            rest = rest[room:]
+            await self._flush()
+        if self._guard.sending:
+            record.sent = perf_counter()
+
+    async def head(self) -> None:
+        """Read up to the final response's header section. Raises HttpBroken."""
+        while self._guard.record.status is None:
+            if self._ended:
+                raise HttpBroken(Reason.PROTOCOL, "stream ended without a response")
+            await self._pump()
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The body piece by piece, windows given back as it comes. Raises HttpBroken."""
+        while True:
+            while self._pieces:
+                piece = self._pieces.popleft()
+                self._guard.body(piece)
+                yield piece
+            if self._ended:
+                self._guard.end()
+                return
+            await self._pump()
+
+    async def _flush(self) -> None:
+        if data := self._connection.data_to_send():
+            await self._guard.send(data)
+
+    async def _pump(self) -> None:
+        """Take in one read."""
+        data = await self._guard.receive()
+        if not data:
+            raise self._goaway or self._guard.closed()
+        for frame in self._frames.split(data):
+            self._take(frame)
+            if self._ended:
+                return  # what follows is no longer ours
+        await self._flush()
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == GOAWAY and frame.stream == 0 and len(frame.payload) >= 8:
+            self._take_goaway(frame.payload)
+            return
+        try:
+            for event in self._connection.receive_data(frame.raw):
+                self._take_event(event)
+        except ProtocolError as error:
+            raise HttpBroken(Reason.PROTOCOL, str(error) or type(error).__name__) from error
+
+    def _take_goaway(self, payload: bytes) -> None:
+        """Streams up to the last id may still finish (RFC 9113 section 6.8); ours is refused if it lies above."""
+        last, code = int.from_bytes(payload[:4]) & 0x7FFFFFFF, int.from_bytes(payload[4:8])
+        debug = payload[8:108].decode("ascii", "replace")
+        detail = f"GOAWAY {_code_name(code)}"
+        self._goaway = HttpBroken(
+            Reason.GOAWAY, detail, {"error_code": _code_name(code), "last_stream_id": last, "debug_data": debug}
+        )
+        if last < _STREAM:
+            raise self._goaway
+
+    def _take_event(self, event: Event) -> None:
+        guard = self._guard
+        if isinstance(event, DataReceived):
+            self._pieces.append(event.data)
+            if event.flow_controlled_length:
+                self._connection.acknowledge_received_data(event.flow_controlled_length, _STREAM)
+        elif isinstance(event, StreamEnded):
+            self._ended = True
+        elif isinstance(event, ResponseReceived):
+            self._note_first()
+            status, fields = _response(event.headers or [])
+            guard.head(status, "2", fields)
+        elif isinstance(event, InformationalResponseReceived):
+            self._note_first()
+            guard.informational(_response(event.headers or [])[0])
+        elif isinstance(event, StreamReset) and not self._ended:
+            name = _code_name(int(event.error_code or 0))
+            raise HttpBroken(Reason.STREAM_RESET, f"RST_STREAM {name}", {"error_code": name})
+
+    def _note_first(self) -> None:
+        if self._guard.record.first is None:
+            self._guard.record.first = perf_counter()
+
+
+def _fields(call: Call) -> list[tuple[bytes, bytes]]:
+    """The request's header section: pseudo-header fields first (RFC 9113 section 8.3)."""
+    authority = call.authority.encode("utf-8")
+    rest = []
+    for name, value in call.fields:
+        if name == b"host":
+            authority = value
+        elif name not in _OF_CONNECTION:
+            rest.append((name, value))
+    return [
+        (b":method", call.method.encode("ascii")),
+        (b":scheme", call.scheme.encode("ascii")),
+        (b":authority", authority),
+        (b":path", call.target.encode("ascii")),
+        *rest,
+    ]
+
+
+def _response(headers: list[tuple[bytes, bytes]]) -> tuple[int, list[tuple[bytes, bytes]]]:
+    """Status and fields of a header section; h2 has checked that `:status` is there."""
+    status = next((value for name, value in headers if name == b":status"), b"")
+    if not (len(status) == 3 and status.isdigit()):
+        raise HttpBroken(Reason.PROTOCOL, ":status is no number of three digits")
+    return int(status), [(name, value) for name, value in headers if not name.startswith(b":")]
+
+
+def _code_name(code: int) -> str:
+    try:
+        return ErrorCodes(code).name
+    except ValueError:
+        return f"0x{code:x}"

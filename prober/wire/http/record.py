@@ -1,0 +1,67 @@
+"""The values of one exchange: what is asked, and what came of it so far. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Version = Literal["1.1", "2"]
+#: Field lines as sent: names in lower case, values as bytes.
+Fields = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `target` is `/path?query`; `fields` holds exactly what is sent, `host` among it.
+
+    For HTTP/2 `host` becomes `:authority` and the fields of a connection are left out (RFC 9113 section 8.2.2).
+    """
+
+    method: str
+    scheme: str
+    authority: str
+    target: str
+    fields: Fields
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Record:
+    """What an exchange did, filled as it goes, so that a broken or cancelled one leaves what it had.
+
+    Times are of `time.perf_counter`: `began` writing, `sent` the last byte of the request, `first` byte of the
+    response read, `ended` with the last byte of the body. `limit` is the most bytes of body taken; None: any number.
+    """
+
+    limit: int | None = None
+    began: float | None = None
+    sent: float | None = None
+    first: float | None = None
+    ended: float | None = None
+    status: int | None = None
+    version: str | None = None
+    fields: Fields = field(default_factory=list)
+    body: bytearray = field(default_factory=bytearray)
+    size: int = 0
+    """Bytes of body taken from the wire, kept in `body` or handed on."""
+    informational: list[int] = field(default_factory=list)
+    """The 1xx statuses that came before the response."""
+
+    def values(self, name: str) -> list[str]:
+        """Every value of the response's field `name` (any case), in order."""
+        wanted = name.lower().encode("latin-1", "replace")
+        return [value.decode("utf-8", "replace") for key, value in self.fields if key == wanted]
+
+    def value(self, name: str) -> str | None:
+        """The first value of the response's field `name`, None where it has none."""
+        wanted = name.lower().encode("latin-1", "replace")
+        return next((value.decode("utf-8", "replace") for key, value in self.fields if key == wanted), None)
+
+    def phases(self) -> dict[str, float]:
+        """Seconds of the phases that came to their end: `request`, `first_byte`, `transfer`; disjoint."""
+        marks = (
+            ("request", self.began, self.sent),
+            ("first_byte", self.sent, self.first),
+            ("transfer", self.first, self.ended),
+        )
+        return {name: max(0.0, to - since) for name, since, to in marks if since is not None and to is not None}

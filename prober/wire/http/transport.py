@@ -1,0 +1,151 @@
+"""httpx over a stream that is already open. The only module that imports httpx.
+
+No pool, no retries, no redirects, no cookies, no environment: a request goes out once, on the stream that came
+with it in `request.extensions`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Final
+
+import httpx
+
+from prober.wire.http.guard import Guard
+from prober.wire.http.http1 import Http1
+from prober.wire.http.http2 import Http2
+from prober.wire.http.record import Call, Record, Version
+from prober.wire.stream import Stream
+
+#: Keys of `request.extensions`.
+STREAM: Final = "prober.stream"
+VERSION: Final = "prober.version"
+RECORD: Final = "prober.record"
+
+# Both log what they send (URLs at INFO, header fields at DEBUG), and there may be secrets in it
+for _name in ("httpx", "hpack"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class StreamTransport(httpx.AsyncBaseTransport):
+    """Speaks HTTP/1.1 or HTTP/2 on the request's own stream. Raises HttpBroken, never httpx's errors."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request and read the response's head; the body is read as it is asked for."""
+        record: Record = request.extensions[RECORD]
+        guard = Guard(request.extensions[STREAM], record)
+        speaker = Http2(guard) if request.extensions[VERSION] == "2" else Http1(guard)
+        url = request.url
+        await speaker.send(
+            Call(
+                request.method,
+                url.scheme,
+                url.netloc.decode("ascii"),
+                url.raw_path.decode("ascii"),
+                request.headers.raw,
+                b"".join([piece async for piece in request.stream]),  # type: ignore[union-attr]  # ours is async
+            )
+        )
+        await speaker.head()
+        return _Response(record.status or 0, stream=_Body(speaker))  # its fields stand in the record
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a response, read from the connection."""
+
+    def __init__(self, speaker: Http1 | Http2) -> None:
+        self._speaker = speaker
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._speaker.body()
+
+
+class _Response(httpx.Response):
+    """A response whose redirect httpx does not look at: it would refuse one with a bad Location."""
+
+    @property
+    def has_redirect_location(self) -> bool:
+        """Never: redirects are not followed here."""
+        return False
+
+
+class _NoCookies(httpx.Cookies):
+    """A jar that keeps nothing: probes share no state."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Take none."""
+
+
+class _Client(httpx.AsyncClient):
+    """httpx's client without a cookie jar."""
+
+    _none = _NoCookies()
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """Always empty."""
+        return self._none
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> None:
+        raise AttributeError(f"this client keeps no cookies: {cookies!r}")
+
+
+class _NoAuth(httpx.Auth):
+    """Credentials stand in the call's fields: httpx adds none."""
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]  # no answer needed
+        """Send the request as it is."""
+        yield request
+
+
+@lru_cache(maxsize=16384)
+def _url(scheme: str, authority: str, target: str) -> httpx.URL:
+    """Parsed once per cell: parsing costs more than sending."""
+    return httpx.URL(f"{scheme}://{authority}{target}")
+
+
+class HttpClient:
+    """The process's one httpx client; a part of the kit: `kit.get(HttpClient)`."""
+
+    def __init__(self) -> None:
+        self._client = _Client(transport=StreamTransport(), trust_env=False, timeout=None)
+        self._auth = _NoAuth()
+
+    async def exchange(self, call: Call, stream: Stream, version: Version, record: Record) -> None:
+        """One request and its whole response into `record`. Raises HttpBroken; ValueError for a URL that is none.
+
+        `record` keeps what there was when the exchange breaks or is cancelled.
+        """
+        async with self.open(call, stream, version, record) as pieces:
+            async for piece in pieces:
+                record.body += piece
+
+    @asynccontextmanager
+    async def open(
+        self, call: Call, stream: Stream, version: Version, record: Record
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """One request and the head of its response; gives the body's pieces as they come. Raises as `exchange`."""
+        try:
+            url = _url(call.scheme, call.authority, call.target)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"not a URL: {error}") from error
+        request = httpx.Request(
+            call.method,
+            url,
+            headers=call.fields,
+            stream=httpx.ByteStream(call.body),
+            extensions={STREAM: stream, VERSION: version, RECORD: record, "timeout": {}},
+        )
+        response = await self._client.send(request, stream=True, auth=self._auth)
+        try:
+            yield response.stream.__aiter__()  # type: ignore[union-attr]  # ours is async
+        finally:
+            await response.aclose()
+
+    async def close(self) -> None:
+        """Close the client. It holds no connection."""
+        await self._client.aclose()
