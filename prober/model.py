@@ -84,6 +84,11 @@ class Endpoint:
         return host if DEFAULT_PORTS.get(self.scheme) == self.port else f"{host}:{self.port}"
 
 
+def climbs(kind: Kind, endpoint: Endpoint) -> tuple[Layer, ...]:
+    """The layers that a probe of `kind` climbs to `endpoint`, in order."""
+    return ladder(kind, tls=endpoint.tls or kind is Kind.KUBERNETES, proxy=endpoint.proxy is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One square of the matrix: probe × target × path × family, at this vantage.
@@ -103,7 +108,7 @@ class Cell:
     options: KindOptions = field(default_factory=KindOptions)
     expect: Expect = field(default_factory=Expect)
     budget: Mapping[str, float] = field(default_factory=dict)
-    hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hidden: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Values that must never be shown → what is shown instead (`${VAR}`)."""
 
     @property
@@ -114,11 +119,7 @@ class Cell:
     @property
     def ladder(self) -> tuple[Layer, ...]:
         """The layers this cell climbs, in order."""
-        return ladder(
-            self.kind,
-            tls=self.endpoint.tls or self.kind is Kind.KUBERNETES,
-            proxy=self.endpoint.proxy is not None,
-        )
+        return climbs(self.kind, self.endpoint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,28 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
 _UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+class NotADuration(ValueError):
+    """Text that is no duration; a class of its own so that `prober.config` can say what would be one."""
+
+
 def parse_duration(value: object) -> float:
-    """Seconds of `250ms`, `5s`, `1m`, `1.5h`; ValueError for anything else (bare numbers included)."""
+    """Seconds of `250ms`, `5s`, `1m`, `1.5h`; NotADuration for anything else (bare numbers included)."""
     if isinstance(value, float) and not isinstance(value, bool):
         return value  # already seconds: built in Python, YAML numbers never reach here (config refuses them)
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"not a duration: {value!r} (write 250ms, 5s or 1m)")
+        raise NotADuration(f"not a duration: {value!r} (write 250ms, 5s or 1m)")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def refuse_boolean(value: object) -> object:
+    """`value`, unless it is a boolean: YAML reads a bare `yes` as one, and Python takes that for the number 1."""
+    if isinstance(value, bool):
+        raise ValueError("expected a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(refuse_boolean)]
 
 
 Duration = Annotated[
@@ -61,9 +75,9 @@ Secret = str | SecretFile
 class IcmpOptions(Options):
     """`icmp:` one train of echo requests per run."""
 
-    count: Annotated[int, Field(ge=1, le=20)] = 1
+    count: Annotated[Whole, Field(ge=1, le=20)] = 1
     """Echo requests in one run; the layer holds if at least one is answered."""
-    size: Annotated[int, Field(ge=16, le=65507)] = 56
+    size: Annotated[Whole, Field(ge=16, le=65507)] = 56
     """Bytes of payload in each echo request."""
     gap: Duration = 0.05
     """Time between two requests of a train."""
@@ -106,7 +120,7 @@ class HttpOptions(Options):
     body: str | None = None
     bearer: Secret | None = None
     basic: BasicAuth | None = None
-    max_body: Annotated[int, Field(ge=0, le=64 * 1024 * 1024)] = 1024 * 1024
+    max_body: Annotated[Whole, Field(ge=0, le=64 * 1024 * 1024)] = 1024 * 1024
     """Bytes of response body that are read; what is longer fails with `body`."""
 
 
@@ -128,11 +142,13 @@ class ResolverOptions(Options):
 
     servers: tuple[str, ...] = ()
     """`address` or `address:port` (`[v6]:port`), asked in turn."""
+    named: dict[str, str] = Field(default_factory=dict)
+    """dns probes: name → server, in the form of `servers`; the words of the matrix axis `server`."""
     search: tuple[str, ...] | None = None
-    ndots: Annotated[int, Field(ge=0, le=15)] | None = None
+    ndots: Annotated[Whole, Field(ge=0, le=15)] | None = None
     timeout: Duration | None = None
     """Wait for one answer of one server."""
-    attempts: Annotated[int, Field(ge=1, le=5)] | None = None
+    attempts: Annotated[Whole, Field(ge=1, le=5)] | None = None
     """Rounds over the servers."""
     transport: Literal["udp", "tcp"] = "udp"
 
@@ -155,7 +171,7 @@ class KubernetesOptions(Options):
     ca_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
 
 
-StatusPattern = Annotated[int | str, Field(union_mode="left_to_right")]
+StatusPattern = Annotated[Whole | str, Field(union_mode="left_to_right")]
 
 
 class Expect(Options):

@@ -17,6 +17,8 @@ from prober.reasons import Layer, Reason, Result
 from prober.redact import redact
 
 log = logging.getLogger(__name__)
+#: Our own bugs that were logged: (layer, exception type, line).
+_logged: set[tuple[Layer, type, int]] = set()
 
 
 @dataclass(slots=True)
@@ -109,12 +111,23 @@ async def _step(state: _Climb, layer: Layer) -> None:
     except Skipped as skip:
         result, reason = Result.SKIPPED, skip.reason
     except Exception as error:  # noqa: BLE001 - our own bug: it becomes an outcome, the schedule goes on
-        log.exception("internal error in layer %s of %s", layer, ascent.cell.id)
+        _log_once(layer, ascent.cell, error)
         result, reason = Result.FAILED, Reason.INTERNAL
         ascent.evidence["detail"] = f"{type(error).__name__}: {error}"
     took = perf_counter() - began if ascent.seconds is None else ascent.seconds
     evidence = redact(ascent.evidence, ascent.hidden) if ascent.hidden else ascent.evidence
     state.outcomes.append(Outcome(layer, result, None if result is Result.SKIPPED else took, reason, evidence))
+
+
+def _log_once(layer: Layer, cell: Cell, error: Exception) -> None:
+    """The traceback of our own bug, the first time it shows at this place in the code: not at every run."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = (layer, type(error), trace.tb_lineno if trace is not None else 0)
+    if place not in _logged:
+        _logged.add(place)
+        log.error("internal error in layer %s of %s (logged once)", layer, cell.id, exc_info=error)
 
 
 def _finish(state: _Climb, above: Sequence[Layer]) -> Run:

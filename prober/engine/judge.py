@@ -50,9 +50,7 @@ def _first_failure(outcomes: Sequence[Outcome]) -> Blame | None:
     return Blame(failed[0].layer, failed[0].reason) if failed and failed[0].reason else None
 
 
-def _negative(
-    cell: Cell, layer: Layer, outcomes: Sequence[Outcome]
-) -> tuple[tuple[Outcome, ...], bool, Blame | None]:
+def _negative(cell: Cell, layer: Layer, outcomes: Sequence[Outcome]) -> tuple[tuple[Outcome, ...], bool, Blame | None]:
     """`expect: {failed: LAYER}`: that layer has to fail for one of the named reasons; passing it is the failure."""
     judged: list[Outcome] = []
     met = False

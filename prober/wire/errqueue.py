@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 LINUX = sys.platform == "linux"
@@ -50,18 +51,21 @@ def queue_errors(sock: socket.socket, family: socket.AddressFamily, *, on: bool)
 
 def read_error_queue(sock: socket.socket) -> IcmpError | None:
     """The first ICMP error in the socket's error queue, or None (a RST leaves the queue empty)."""
-    if not LINUX:
-        return None
-    while True:
+    return next((error for _, error in queued_errors(sock)), None)
+
+
+def queued_errors(sock: socket.socket) -> Iterator[tuple[bytes, IcmpError]]:
+    """Take the ICMP errors out of the error queue, each with the head of the packet of ours that it is about."""
+    while LINUX:
         try:
-            _, ancillary, _, _ = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
+            packet, ancillary, _, _ = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
         except OSError:  # EAGAIN: the queue is empty
-            return None
+            return
         for level, kind, data in ancillary:
             if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
                 error = parse_extended_error(data)
                 if error is not None:
-                    return error
+                    yield packet, error
 
 
 def parse_extended_error(data: bytes) -> IcmpError | None:

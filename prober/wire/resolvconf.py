@@ -1,0 +1,168 @@
+"""resolv.conf(5) as a frozen value: which servers a Pod asks, through which search list, how patiently.
+
+Parsing is pure; `system` reads the file again only when it has changed. What is done with it: `prober.wire.resolver`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from prober.options import ResolverOptions
+from prober.reasons import Family
+
+SYSTEM = Path("/etc/resolv.conf")
+DNS_PORT = 53
+# resolv.h: MAXNS, RES_MAXNDOTS, RES_MAXRETRANS, RES_MAXRETRY
+MAX_SERVERS, MAX_NDOTS, MAX_TIMEOUT, MAX_ATTEMPTS = 3, 15, 30, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One name server: an address literal (an IPv6 zone id is allowed) and a port."""
+
+    address: str
+    port: int = DNS_PORT
+
+    @property
+    def family(self) -> Family:
+        """Of the packets to this server."""
+        return Family.IPV6 if ":" in self.address else Family.IPV4
+
+    def __str__(self) -> str:
+        """`address`, and the port only where it is not 53: the form that `resolver.servers` takes."""
+        if self.port == DNS_PORT:
+            return self.address
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvConf:
+    """What resolv.conf(5) says, defaults filled in; `timeout` in seconds. `use_tcp` is `options use-vc`."""
+
+    servers: tuple[Server, ...] = (Server("127.0.0.1"),)
+    search: tuple[str, ...] = ()
+    ndots: int = 1
+    timeout: float = 5.0
+    attempts: int = 2
+    rotate: bool = False
+    single_request: bool = False
+    single_request_reopen: bool = False
+    use_tcp: bool = False
+    edns0: bool = False
+    trust_ad: bool = False
+    no_tld_query: bool = False
+
+    def override(self, options: ResolverOptions) -> ResolvConf:
+        """This configuration with each given option in the place of its own. ValueError for a bad server."""
+        return replace(
+            self,
+            servers=tuple(parse_server(text) for text in options.servers) or self.servers,
+            search=self.search if options.search is None else options.search,
+            ndots=self.ndots if options.ndots is None else options.ndots,
+            timeout=self.timeout if options.timeout is None else options.timeout,
+            attempts=self.attempts if options.attempts is None else options.attempts,
+            use_tcp=self.use_tcp or options.transport == "tcp",
+        )
+
+
+def is_literal(host: str) -> bool:
+    """`host` is an IPv4 or IPv6 address (a zone id is allowed), not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+_WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?")
+
+
+def parse_server(text: str) -> Server:
+    """A `Server` from `address`, `address:port` or `[v6]:port`. ValueError for anything else, names included."""
+    if is_literal(text):
+        return Server(text)
+    match = _WITH_PORT.fullmatch(text)
+    host, port = (match[1] or match[2], int(match[3] or DNS_PORT)) if match else ("", 0)
+    if not is_literal(host) or not 0 < port < 65536:
+        raise ValueError(f"not a server: {text!r} (write an address, address:port or [v6]:port)")
+    return Server(host, port)
+
+
+_FLAGS: Mapping[str, str] = MappingProxyType(
+    {
+        "rotate": "rotate",
+        "single-request": "single_request",
+        "single-request-reopen": "single_request_reopen",
+        "use-vc": "use_tcp",
+        "edns0": "edns0",
+        "trust-ad": "trust_ad",
+        "no-tld-query": "no_tld_query",
+    }
+)
+#: Options with a number → the least and the greatest that count; what is beyond is taken as that.
+_NUMBERS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {"ndots": (0, MAX_NDOTS), "timeout": (1, MAX_TIMEOUT), "attempts": (1, MAX_ATTEMPTS)}
+)
+
+
+def parse(text: str, *, hostname: str = "") -> ResolvConf:
+    """A `ResolvConf` from the file's text. What the C library would ignore is ignored: nothing here fails.
+
+    Without a `search` or `domain` line the search list is the domain part of `hostname`.
+    """
+    conf = ResolvConf(search=tuple(filter(None, [hostname.partition(".")[2]])))
+    servers: list[Server] = []
+    for line in text.splitlines():
+        keyword, _, rest = line.replace("\t", " ").partition(" ")
+        words = rest.split()
+        if keyword == "nameserver":
+            servers += _nameserver(rest)
+        elif keyword == "search" and words:
+            conf = replace(conf, search=tuple(words))
+        elif keyword == "domain" and words:
+            conf = replace(conf, search=(words[0],))
+        elif keyword == "options":
+            for word in words:
+                conf = replace(conf, **_option(word))
+    return replace(conf, servers=tuple(servers[:MAX_SERVERS])) if servers else conf
+
+
+def _nameserver(rest: str) -> list[Server]:
+    """The address of a nameserver line, which ends at a space, `;` or `#`; nothing where it is none."""
+    address = rest.replace(";", " ").replace("#", " ").split()[:1]
+    return [Server(host) for host in address if is_literal(host)]
+
+
+def _option(word: str) -> dict[str, Any]:
+    """The fields that one word of an options line sets; none where it is unknown or without a number."""
+    name, _, value = word.partition(":")
+    if name in _FLAGS:
+        return {_FLAGS[name]: True}
+    if name in _NUMBERS and value.isascii() and value.isdigit():
+        least, greatest = _NUMBERS[name]
+        return {name: min(max(int(value), least), greatest)}
+    return {}
+
+
+_read: dict[Path, tuple[tuple[int, int, int], ResolvConf]] = {}
+
+
+def system(path: Path = SYSTEM) -> ResolvConf:
+    """This machine's configuration; read again when the file was replaced or written. A missing file: the defaults."""
+    try:
+        stat = path.stat()
+        stamp = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+        known = _read.get(path)
+        if known is None or known[0] != stamp:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            known = _read[path] = (stamp, parse(text, hostname=socket.gethostname()))
+    except OSError:  # resolv.conf(5): "If this file does not exist, only the name server on the local machine"
+        return parse("", hostname=socket.gethostname())
+    return known[1]

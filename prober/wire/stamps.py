@@ -1,0 +1,62 @@
+"""How long a datagram was on its way: from the kernel's receive stamp where there is one, so that a busy event loop
+does not read as a slow network (socket(7) SO_TIMESTAMPNS).
+
+The kernel stamps with the wall clock. A difference of wall clocks counts only while no clock was stepped in between,
+which is judged by the monotonic clock beside it.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h; the same number is the type of the control message
+_TIMESPEC = struct.Struct("@ll")
+#: Room for the control messages of one datagram: the stamp, a TTL, a few bytes of padding.
+ANCILLARY_BYTES: Final = 128
+_STEP = 1e-3  # seconds that the two clocks may drift apart during one exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One moment on both clocks: the wall clock in nanoseconds, the monotonic one in seconds."""
+
+    wall_ns: int
+    monotonic: float
+
+    @classmethod
+    def now(cls) -> Instant:
+        """This moment."""
+        return cls(time.time_ns(), time.perf_counter())
+
+
+def stamp_datagrams(sock: socket.socket) -> None:
+    """Ask the kernel to stamp what `sock` receives; does nothing where the platform cannot."""
+    if sys.platform == "linux":
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+
+def kernel_stamp(ancillary: Iterable[tuple[int, int, bytes]]) -> int | None:
+    """The receive stamp among the control messages of recvmsg, in nanoseconds of the wall clock; None without one."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    return None
+
+
+def elapsed(sent: Instant, seen: Instant, stamp_ns: int | None) -> float:
+    """Seconds from `sent` to the kernel's stamp; to `seen`, when user space read it, if the stamp cannot be trusted.
+
+    Never more than the monotonic time between the two instants, and never negative.
+    """
+    whole = seen.monotonic - sent.monotonic
+    if stamp_ns is None or abs((seen.wall_ns - sent.wall_ns) / 1e9 - whole) > _STEP:
+        return whole
+    until_stamp = (stamp_ns - sent.wall_ns) / 1e9
+    return until_stamp if 0.0 <= until_stamp <= whole else whole

@@ -1,0 +1,35 @@
+"""Kernel stamps are trusted only where no clock was stepped."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from prober.wire.stamps import Instant, elapsed, kernel_stamp
+
+MS = 1_000_000
+SENT = Instant(wall_ns=1_000 * MS, monotonic=50.0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "stamp", "seconds"),
+    [
+        (Instant(1_010 * MS, 50.010), 1_002 * MS, 0.002),  # the loop was busy for 8 ms: not the network's
+        (Instant(1_010 * MS, 50.010), None, 0.010),
+        (Instant(1_010 * MS, 50.010), 999 * MS, 0.010),  # before it was sent
+        (Instant(1_010 * MS, 50.010), 1_011 * MS, 0.010),  # after it was read
+        (Instant(4_610 * MS, 50.010), 1_002 * MS, 0.010),  # the wall clock was set forward
+        (Instant(500 * MS, 50.010), 492 * MS, 0.010),  # and back
+        (Instant(1_010 * MS + 900_000, 50.010), 1_002 * MS, 0.002),  # slewed by less than a millisecond
+    ],
+)
+def test_the_stamp_counts_unless_a_clock_was_stepped(seen: Instant, stamp: int | None, seconds: float) -> None:
+    assert elapsed(SENT, seen, stamp) == pytest.approx(seconds, abs=1e-9)
+
+
+def test_the_stamp_is_found_among_control_messages() -> None:
+    timespec = struct.pack("@ll", 12, 34)
+    assert kernel_stamp([(0, 2, b"\x40\0\0\0"), (1, 35, timespec)]) == 12_000_000_034
+    assert kernel_stamp([(1, 35, b"short")]) is None
+    assert kernel_stamp([]) is None
