@@ -10,8 +10,9 @@ from enum import StrEnum
 
 from prober.model import Cell, Run
 
-#: Runs remembered per cell, newest last.
+#: Runs remembered per cell, and at most by the whole board: a run with its evidence is some 2 kB.
 MEMORY = 20
+WHOLE_MEMORY = 40_000
 
 
 class State(StrEnum):
@@ -34,6 +35,7 @@ class Entry:
     streak: int = 0
     """Firings in a row that gave the present state."""
     recent: deque[Run] = field(default_factory=lambda: deque(maxlen=MEMORY))
+    """The last runs, newest last."""
 
     @property
     def worst(self) -> Run | None:
@@ -59,9 +61,14 @@ class Board:
         """Take on a new matrix: equal cells keep their entry, changed ones start anew, vanished ones are gone."""
         before = self._entries
         self._entries = {}
+        memory = max(2, min(MEMORY, WHOLE_MEMORY // max(1, len(cells))))
         for cell in cells:
             entry = before.get(cell.id)
-            self._entries[cell.id] = entry if entry is not None and entry.cell == cell else Entry(cell)
+            if entry is None or entry.cell != cell:
+                entry = Entry(cell)
+            if entry.recent.maxlen != memory:
+                entry.recent = deque(entry.recent, maxlen=memory)
+            self._entries[cell.id] = entry
 
     def post(self, cell: Cell, runs: tuple[Run, ...]) -> Change | None:
         """Record one firing. None where the cell has left the matrix meanwhile, or changed."""

@@ -39,6 +39,7 @@ DETAIL_REASONS: Final[tuple[tuple[str, Reason], ...]] = (
     ("content-type", Reason.NOT_GRPC),
     ("missing :status", Reason.NOT_GRPC),
     ("settings frame", Reason.NOT_GRPC),
+    ("data frame with end_stream", Reason.NOT_GRPC),  # an answer without trailers
     ("goaway", Reason.GOAWAY),
 )
 _CHANNEL: Final = (

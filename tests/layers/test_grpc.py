@@ -187,6 +187,7 @@ async def test_a_peer_that_does_not_speak_grpc_is_not_called_healthy(said: bytes
         (grpc.StatusCode.UNKNOWN, "Received http2 header with status: 404", True, Reason.NOT_GRPC),
         (grpc.StatusCode.UNIMPLEMENTED, "Method not found!", True, Reason.UNIMPLEMENTED),
         (grpc.StatusCode.ABORTED, "GOAWAY", True, Reason.STATUS),
+        (grpc.StatusCode.UNKNOWN, "Stream removed (Data frame with END_STREAM flag received)", True, Reason.NOT_GRPC),
         (grpc.StatusCode.DEADLINE_EXCEEDED, "", True, Reason.TIMEOUT),
     ],
 )

@@ -1,0 +1,132 @@
+"""Rules for dns: the first rung of a name, and the whole of a dns probe. Pure data."""
+
+from __future__ import annotations
+
+from errno import ECONNREFUSED
+from os import strerror
+
+from prober.diagnosis.codes import Code
+from prober.diagnosis.facts import Facts
+from prober.diagnosis.row import Row
+from prober.reasons import Kind, Layer, Reason
+
+_ANSWERS = "the DNS server can be reached and answers"
+
+
+def _asked_for_endpoints(facts: Facts) -> bool:
+    return "endpoints" in facts.evidence
+
+
+def _is_question(facts: Facts) -> bool:
+    return facts.cell.kind is Kind.DNS
+
+
+def _is_service(facts: Facts) -> bool:
+    return facts.cluster_service or (_is_question(facts) and ".svc" in facts["name"])
+
+
+def _port_closed(facts: Facts) -> bool:
+    """An ICMP port unreachable or a RST came back (the resolver says so in the kernel's words)."""
+    return strerror(ECONNREFUSED) in facts["detail"]
+
+
+ROWS = (
+    Row(
+        Layer.DNS, Reason.NAME_NOT_FOUND, Code.NAME_MISSING,
+        "The Service name {name} does not exist: {server} answered NXDOMAIN.",
+        "kubectl get service: is {service} there, in that namespace, and is the cluster domain the one in this Pod's "
+        "resolv.conf? Names of Pods behind a headless Service exist only while the Pods are ready.",
+        _ANSWERS, _is_service,
+    ),
+    Row(
+        Layer.DNS, Reason.NAME_NOT_FOUND, Code.NAME_MISSING,
+        "The name {name} does not exist: {server} answered NXDOMAIN.",
+        "Ask again with a trailing dot: if that works, the search list or ndots is in the way. Else ask the zone's "
+        "own server whether the record is there; a new record shows late, NXDOMAIN is cached for the time in the "
+        "zone's SOA.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.DNS, Reason.NO_DATA, Code.SERVICE_WITHOUT_ENDPOINTS,
+        "{service} has no ready {family} address in its EndpointSlices.",
+        "kubectl get endpointslices of that Service: does its selector match the Pods' labels, do their readiness "
+        "probes pass, does the Service list {family} in ipFamilies? Each family has slices of its own.",
+        "the API server hands out EndpointSlices", _asked_for_endpoints,
+    ),
+    Row(
+        Layer.DNS, Reason.NO_DATA, Code.RECORD_MISSING,
+        "{name} exists but has no {type} record: {server} answered NOERROR without data.",
+        "Ask for the other types of that name. For a Service the family comes from spec.ipFamilies, a headless one "
+        "needs ready Pods, and SRV records need named ports.",
+        _ANSWERS, _is_question,
+    ),
+    Row(
+        Layer.DNS, Reason.NO_DATA, Code.FAMILY_MISSING,
+        "The Service name {name} has no {type} record: it is not there for {family}.",
+        "Look at spec.ipFamilyPolicy and spec.ipFamilies of {service}: SingleStack gives one family only. If {family} "
+        "is not meant to work here, leave it out of the probe's families.",
+        _ANSWERS, _is_service,
+    ),
+    Row(
+        Layer.DNS, Reason.NO_DATA, Code.FAMILY_MISSING,
+        "{name} exists but has no {type} record, so there is no {family} way to it.",
+        "Was the {type} record ever published, and does the view that this resolver sees carry it? If {family} is not "
+        "meant to work here, leave it out of the probe's families.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.DNS, Reason.SERVER_FAILURE, Code.DNS_SERVER_FAILED,
+        "{server} answered SERVFAIL for {name}: it is up, but could not get the answer.",
+        "CoreDNS log and its `forward` targets: an unreachable upstream, a forwarding loop, a lost watch on the API "
+        "server. Ask the upstream directly; if `dig +cd` succeeds there, DNSSEC validation is what fails.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.DNS, Reason.REFUSED, Code.DNS_REFUSED,
+        "{server} refuses to answer for {name}: rcode REFUSED.",
+        "The server does not serve this zone, or not to this client: in CoreDNS no server block of the Corefile "
+        "matches, or the `acl` plugin does; elsewhere, recursion is closed to this source address.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.DNS, Reason.TIMEOUT, Code.DNS_SILENT,
+        "No answer from {server} about {name} ({type}) within {took}.",
+        "CoreDNS Pods: ready, not CPU-throttled? Does a NetworkPolicy let this Pod out to port 53 over UDP and TCP? "
+        "Ask the CoreDNS Pods one by one, and over TCP: from one vantage a dropped query, a lost answer (conntrack "
+        "-S, insert_failed) and a dead server look the same.",
+    ),
+    Row(
+        Layer.DNS, Reason.MALFORMED, Code.DNS_MALFORMED,
+        "What {server} sent about {name} is not a valid DNS message{detail}.",
+        "Is it a DNS server at all on that port? Ask with `+tcp` and with `+noedns`: if one of them works, something "
+        "on the way cuts or rewrites large UDP answers.",
+        "packets reach the DNS server's address and come back",
+    ),
+    Row(
+        Layer.DNS, Reason.TRUNCATED, Code.DNS_TRUNCATED,
+        "The answer about {name} is too large for UDP, and {server} did not give it over TCP.",
+        "Open TCP port 53 beside UDP in NetworkPolicies and firewalls. A headless Service with many Pods outgrows a "
+        "datagram; CoreDNS' `bufsize` and EDNS decide from which size on.",
+        _ANSWERS + " over UDP",
+    ),
+    Row(
+        Layer.DNS, Reason.UNREACHABLE, Code.DNS_PORT_CLOSED,
+        "Nobody answers DNS at {server}: the packet was turned away{detail}.",
+        "kubectl -n kube-system get endpointslices for kube-dns: without ready CoreDNS Pods the Service rejects. With "
+        "NodeLocal DNSCache, look at its Pod on this node.",
+        "the way to the DNS server's address", _port_closed,
+    ),
+    Row(
+        Layer.DNS, Reason.UNREACHABLE, Code.DNS_UNREACHABLE,
+        "There is no way to the DNS server {server}{detail}.",
+        "`prober doctor` shows this Pod's resolv.conf: a nameserver of a family that the Pod lacks, a NodeLocal "
+        "DNSCache address without its interface, or a hostNetwork Pod without dnsPolicy ClusterFirstWithHostNet?",
+    ),
+    Row(
+        Layer.DNS, Reason.WRONG_ANSWER, Code.DNS_WRONG_ANSWER,
+        "{server} answered {answers} for {name} ({type}), not {expected_answers}.",
+        "Ask the zone's own server: if it agrees with us, a stale cache (wait out the TTL). Else another view of a "
+        "split horizon, a wildcard under a search domain, or somebody who answers in the server's place.",
+        _ANSWERS,
+    ),
+)  # fmt: skip

@@ -1,0 +1,82 @@
+"""Rules for grpc: the health check (grpc.health.v1) and what answers in its place. Pure data."""
+
+from __future__ import annotations
+
+from prober.diagnosis.codes import Code
+from prober.diagnosis.row import Row
+from prober.reasons import Layer, Reason
+
+_ANSWERS = "a gRPC server at {where} answers calls"
+
+ROWS = (
+    Row(
+        Layer.GRPC, Reason.NOT_SERVING, Code.NOT_SERVING,
+        "The server at {where} says of {grpc_service} that it is {status}.",
+        "This is the application's own word: its log, and the dependencies that its health depends on. During "
+        "shutdown it is right to say so, but then readiness should have taken the Pod out of the EndpointSlices.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.GRPC, Reason.UNIMPLEMENTED, Code.HEALTH_NOT_IMPLEMENTED,
+        "The server at {where} speaks gRPC but has no health service{message}.",
+        "Register grpc.health.v1.Health in the server, or probe it with kind tls or tcp. A front end that routes by "
+        "method may also not forward /grpc.health.v1.Health/Check.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.GRPC, Reason.UNKNOWN_SERVICE, Code.GRPC_SERVICE_UNKNOWN,
+        "The health service at {where} does not know {grpc_service}.",
+        "Compare grpc.service with the name that the server sets in its health service (package.Service, exactly); "
+        "reflection lists them: grpcurl … list. An empty name asks for the server as a whole.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.GRPC, Reason.UNAUTHENTICATED, Code.GRPC_CREDENTIALS_WANTED,
+        "The server at {where} wants credentials for the health check{message}.",
+        "Give them in grpc.metadata (authorization), or let the server's interceptor pass health checks: the "
+        "kubelet's own gRPC probes carry none either.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.GRPC, Reason.PERMISSION, Code.GRPC_PERMISSION_DENIED,
+        "The server at {where} knows us but does not permit the health check{message}.",
+        "Roles behind the credentials in grpc.metadata, or an authorization policy of the mesh (AuthorizationPolicy) "
+        "that does not list this prober's ServiceAccount.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.GRPC, Reason.UNAVAILABLE, Code.GRPC_UNAVAILABLE,
+        "{where} accepts connections, but the call ended UNAVAILABLE{message}.",
+        "A front end without a healthy backend, or one that speaks HTTP/1.1 to it, answers like this; so does a "
+        "server that is shutting down. Compare the Pod path with this one.",
+        "somebody accepts connections at {where}",
+    ),
+    Row(
+        Layer.GRPC, Reason.STATUS, Code.GRPC_STATUS,
+        "The health check at {where} ended with {grpc_status}{message}.",
+        "The server's log at this moment: an interceptor or the health service itself failed. RESOURCE_EXHAUSTED is a "
+        "limit, INTERNAL and UNKNOWN are bugs or a front end that translates an HTTP status.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.GRPC, Reason.NOT_GRPC, Code.NOT_GRPC,
+        "What answers at {where} does not speak gRPC{message}.",
+        "An HTTP/1.1 server, a web page of a front end, or TLS against plain text: does the port's appProtocol say "
+        "grpc (or h2c), and does the Ingress carry the annotation for gRPC backends?",
+        "a process at {where} answers",
+    ),
+    Row(
+        Layer.GRPC, Reason.GOAWAY, Code.GRPC_GOAWAY,
+        "{where} ended the connection with GOAWAY before the health check was answered{message}.",
+        "On a fresh connection: a server that is shutting down while still in the EndpointSlices (no preStop delay), "
+        "a connection limit, or keepalive rules (ENHANCE_YOUR_CALM).",
+        "an HTTP/2 server at {where} speaks",
+    ),
+    Row(
+        Layer.GRPC, Reason.TIMEOUT, Code.GRPC_SILENT,
+        "{where} accepts connections, but the health check had no answer after {took}.",
+        "A server whose threads are all busy or stuck, or a port that accepts and speaks another protocol: HTTP/2 "
+        "settings never came? Ask another Pod of the same Service.",
+        "somebody accepts connections at {where}",
+    ),
+)  # fmt: skip

@@ -1,0 +1,168 @@
+"""Rules for http, the API server's included. Pure data.
+
+Front ends disagree: no endpoints is 502 from nginx and 503 from Envoy. No status maps to one cause; paths compared do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prober.diagnosis.codes import Code
+from prober.diagnosis.facts import Facts
+from prober.diagnosis.row import Row
+from prober.reasons import Layer, Reason
+
+_ANSWERS = "an HTTP server at {where} answers requests"
+
+
+def _status(*wanted: int) -> Callable[[Facts], bool]:
+    return lambda facts: facts.status in wanted
+
+
+def _is_5xx(facts: Facts) -> bool:
+    return facts.status >= 500
+
+
+def _api(*wanted: int) -> Callable[[Facts], bool]:
+    return lambda facts: facts.api_server and (facts.status in wanted or (not wanted and facts.status >= 500))
+
+
+ROWS = (
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.ACCESS_DENIED,
+        "The API server refuses this Pod's token: {status}.",
+        "The mounted token is expired or for another audience or cluster: is the projected volume still renewed "
+        "(kubelet log), does the ServiceAccount still exist, has the cluster's signing key changed?",
+        "DNS, Service, TLS and the API server itself work", _api(401),
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.API_SERVER_NOT_READY,
+        "The API server answers {status} to {request}: it is up, but says that it is not ready{failing}.",
+        "kubectl get --raw '/readyz?verbose' names the failing check, most often etcd; then the load on the control "
+        "plane (429 and 504 point to priority and fairness).",
+        "DNS, Service and TLS as far as the API server", _api(),
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.ACCESS_DENIED,
+        "{where} denies us {request}: {status}.",
+        "Credentials of the probe (bearer, basic, headers) and the rules of whoever answers: application, ingress "
+        "auth, WAF, mesh policy. The response headers say which of them it was.",
+        _ANSWERS, _status(401, 403, 407),
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.ROUTE_MISSING,
+        "{where} knows nothing under {request}: 404.",
+        "Who says it: an ingress without a rule for this Host and path, or the application? Ask the Pod directly with "
+        "the same path; a rewrite-target or a Host that does not match is the usual difference.",
+        _ANSWERS, _status(404),
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.RATE_LIMITED,
+        "{where} limits the rate of our requests: 429.",
+        "Which limiter counts us, and with whom are we in one bucket (source address, token)? Retry-After tells how "
+        "long; a longer interval of the probe may be the right answer.",
+        _ANSWERS, _status(429),
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.BACKEND_UNAVAILABLE,
+        "A front end at {where} answers {status}: it got nothing good from behind it, or the application says so "
+        "itself.",
+        "Compare the Pod path with this one: if Pods answer well, the front end's view of its backends "
+        "(EndpointSlices, health checks, upstream protocol); if not, the application. Envoy tells why in response "
+        "flags (UF, UO, NR, UT).",
+        _ANSWERS, _status(502, 503, 504),
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.SERVER_ERROR,
+        "The application behind {where} failed on {request}: {status}.",
+        "Its log at this moment, with the request's time. One Pod or all of them? A path over the Pods one by one "
+        "tells; a dependency of the application (database, queue) is the next suspect.",
+        _ANSWERS, _is_5xx,
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.UNEXPECTED_STATUS,
+        "{where} answers {request} with {status}, which this probe does not expect.",
+        "Run the line below and read headers and body: is it the application that speaks, or a front end before it? "
+        "If the status is right, say so in expect.status.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.HTTP, Reason.TIMEOUT, Code.HTTP_SILENT,
+        "{where} took the request and had not answered it in full after {took}.",
+        "The phases tell whether the first byte came: if not, the application is stuck (threads, locks, a dependency, "
+        "no CPU); if it did, the body stalls — a slow producer, or full-size packets lost to a path MTU.",
+        "somebody accepts connections at {where}",
+    ),
+    Row(
+        Layer.HTTP, Reason.RESET, Code.HTTP_RESET,
+        "The connection to {where} was reset while the request was under way.",
+        "A process that crashed or was killed (kubectl get pods: restarts, OOMKilled), a Pod that ends without "
+        "draining, or a middlebox that forgot the flow.",
+        "connections to {where} are accepted",
+    ),
+    Row(
+        Layer.HTTP, Reason.CLOSED, Code.HTTP_CLOSED,
+        "{where} closed the connection without a full answer{detail}.",
+        "Plain HTTP sent to a TLS port, a server that wants the PROXY protocol, a crash while answering, or a Pod "
+        "shutting down: its log, and the same request sent to the Pod directly.",
+        "connections to {where} are accepted",
+    ),
+    Row(
+        Layer.HTTP, Reason.GOAWAY, Code.HTTP_GOAWAY,
+        "{where} ended the HTTP/2 connection with GOAWAY before it answered{detail}.",
+        "On a fresh connection this is no drain: read the error code (ENHANCE_YOUR_CALM is a rate limit, "
+        "PROTOCOL_ERROR a disagreement). Try the same over HTTP/1.1.",
+        "an HTTP/2 server at {where} speaks",
+    ),
+    Row(
+        Layer.HTTP, Reason.STREAM_RESET, Code.HTTP_STREAM_RESET,
+        "{where} reset the HTTP/2 stream of this request{detail}.",
+        "REFUSED_STREAM: overload or shutdown. INTERNAL_ERROR or PROTOCOL_ERROR: often a front end whose backend "
+        "broke off; its log, and the same request over HTTP/1.1 and to the Pod directly.",
+        "an HTTP/2 server at {where} speaks",
+    ),
+    Row(
+        Layer.HTTP, Reason.PROTOCOL, Code.NOT_HTTP,
+        "What {where} sent is not valid HTTP{detail}.",
+        "Another protocol on that port (TLS, gRPC, a database)? Does the port's name or appProtocol match what the "
+        "process speaks? Watch the first bytes with the line below.",
+        "a process at {where} answers",
+    ),
+    Row(
+        Layer.HTTP, Reason.VERSION, Code.HTTP_VERSION_MISMATCH,
+        "{where} speaks {http_version}, not {expected_version} as this probe demands.",
+        "Whoever ends TLS here chooses by ALPN: is h2 switched on at that listener? In the clear, HTTP/2 needs a "
+        "server that takes prior knowledge (h2c).",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.HTTP, Reason.REDIRECT, Code.UNEXPECTED_REDIRECT,
+        "{where} sends {request} elsewhere ({status} to {location}), which this probe does not expect.",
+        "Redirects are evidence here and never followed: probe that URL if it is right. To https or a login page is a "
+        "missing header or credential; back to itself is a front end that ends TLS before an application that does "
+        "not know.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.HTTP, Reason.HEADER, Code.UNEXPECTED_HEADER,
+        "{where} answered {status}, but a response header is not as expected{detail}.",
+        "Is this the application we mean (Server, Via), the right version of it, or a front end that strips and "
+        "rewrites headers? Compare with the Pod's own answer.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.HTTP, Reason.BODY, Code.UNEXPECTED_BODY,
+        "{where} answered {status}, but with a body that is not as expected{detail}.",
+        "Read it: a default page of the front end, an error page with status 200, another application or version "
+        "behind the same name? Longer than http.max_body also counts.",
+        _ANSWERS,
+    ),
+    Row(
+        Layer.HTTP, Reason.CLIENT_CERTIFICATE, Code.CLIENT_CERTIFICATE_WANTED,
+        "The handshake with {where} finished, and then the server asked for a client certificate, or for another one "
+        "than ours.",
+        "TLS 1.3 says so only on the first read. Give tls.certificate_file and key_file from the CA that the server "
+        "trusts; in a mesh with strict mTLS, Pods outside it are turned away like this.",
+        "the server's own certificate is fine",
+    ),
+)  # fmt: skip

@@ -1,0 +1,248 @@
+"""Rules for reaching an address: icmp and tcp. Pure data.
+
+From one vantage a policy that drops, an overlay peer that is lost and a Pod that is dead look the same: the texts
+say so, and name the comparison that tells them apart.
+"""
+
+from __future__ import annotations
+
+from prober.diagnosis.codes import Code
+from prober.diagnosis.facts import Facts
+from prober.diagnosis.row import Row
+from prober.reasons import Layer, Reason
+
+_ARRIVES = "packets reach {address}, or the node in front of it, and come back: nothing drops them silently"
+
+
+def _is_service(facts: Facts) -> bool:
+    return facts.cluster_service and not facts.api_server and not facts.proxied
+
+
+def _is_pod(facts: Facts) -> bool:
+    return facts.pod and not facts.proxied
+
+
+def _is_node(facts: Facts) -> bool:
+    return facts.node
+
+
+def _is_api(facts: Facts) -> bool:
+    return facts.api_server
+
+
+def _is_proxy(facts: Facts) -> bool:
+    return facts.proxied
+
+
+def _from_router(facts: Facts) -> bool:
+    return "from" in facts.evidence
+
+
+def _no_neighbour(facts: Facts) -> bool:
+    """Host unreachable (RFC 792 code 1), address unreachable (RFC 4443 code 3)."""
+    return facts.evidence.get("icmp") in ("3/1", "1/3") or (
+        "icmp" not in facts.evidence and facts.evidence.get("errno") == "EHOSTUNREACH"
+    )
+
+
+def _no_files(facts: Facts) -> bool:
+    return facts.evidence.get("errno") in ("EMFILE", "ENFILE")
+
+
+ICMP = (
+    Row(
+        Layer.ICMP, Reason.TIMEOUT, Code.PING_SILENT,
+        "No echo reply from {address} within {took} ({sent} sent).",
+        "Silence on ICMP alone proves little: ClusterIPs often do not answer, and many clouds drop echo. Climb tcp to "
+        "the same address: if that holds it is a filter; if not, look at routes, the overlay peer and NetworkPolicy.",
+    ),
+    Row(
+        Layer.ICMP, Reason.UNREACHABLE, Code.NEIGHBOUR_MISSING,
+        "Echo does not arrive: {sender} cannot find {address} on its own link{icmp}.",
+        "Is the Pod or node still there, and does the address still belong to it? kubectl get pods -o wide; ip neigh "
+        "on the node that reports it.",
+        "the way as far as {sender}", _no_neighbour,
+    ),
+    Row(
+        Layer.ICMP, Reason.UNREACHABLE, Code.NO_ROUTE,
+        "There is no {family} route to {address}{icmp}.",
+        "ip route get {address} in this Pod and on its node: is the route of that Pod or node network missing (CNI "
+        "agent, BGP session), or has this Pod no {family} at all?",
+    ),
+    Row(
+        Layer.ICMP, Reason.PROHIBITED, Code.PATH_PROHIBITED,
+        "Echo to {address} is administratively prohibited, says {sender}{icmp}.",
+        "A rule answers for the target: a REJECT in a host firewall or in a policy of the CNI. Look on {sender}; tcp "
+        "to the same address may well be let through.",
+        "the way as far as {sender}",
+    ),
+    Row(
+        Layer.ICMP, Reason.TOO_BIG, Code.MTU_EXCEEDED,
+        "An echo of {size} bytes does not fit the path to {address}{mtu}{icmp}.",
+        "Compare the MTU of the Pod's interface, the node's and the overlay's: encapsulation costs 50 bytes (VXLAN), "
+        "60 to 80 (WireGuard), 20 (IPIP). Where these messages get lost, large answers hang while small ones pass.",
+        "small packets find their way",
+    ),
+    Row(
+        Layer.ICMP, Reason.NOT_PERMITTED, Code.ICMP_NOT_PERMITTED,
+        "This prober may not send ICMP echo: no datagram ICMP socket for its group.",
+        "Set the safe sysctl net.ipv4.ping_group_range in the Pod's securityContext (\"0 2147483647\" covers both "
+        "families); `prober doctor` shows what is there now.",
+    ),
+)  # fmt: skip
+
+TCP = (
+    Row(
+        Layer.TCP, Reason.REFUSED, Code.PORT_CLOSED,
+        "The API server's address {where} answers with a RST: nobody listens there.",
+        "Is kube-apiserver running on the control-plane nodes (crictl ps there), and do the EndpointSlices of "
+        "default/kubernetes list the right addresses?",
+        _ARRIVES, _is_api,
+    ),
+    Row(
+        Layer.TCP, Reason.REFUSED, Code.PORT_CLOSED,
+        "The proxy's address {where} answers with a RST: nobody listens there.",
+        "Is the proxy running, and is this its port? Without it nothing is known of {goal} behind it.",
+        _ARRIVES, _is_proxy,
+    ),
+    Row(
+        Layer.TCP, Reason.REFUSED, Code.PORT_CLOSED,
+        "The Service at {where} passed the connection on, and the backend answered with a RST: nobody listens on its "
+        "port.",
+        "Compare the Service's targetPort with the port that the process listens on (ss -ltn in the Pod), in "
+        "{family}, and on all addresses rather than 127.0.0.1. A Pod that is starting or stopping does this too.",
+        _ARRIVES, _is_service,
+    ),
+    Row(
+        Layer.TCP, Reason.REFUSED, Code.PORT_CLOSED,
+        "The Pod at {where} answers with a RST: nobody listens on that port.",
+        "kubectl logs and ss -ltn in the Pod: crashed, still starting, another port, bound to 127.0.0.1 or to the "
+        "other family only? A Pod without a readiness probe counts as ready before it listens.",
+        _ARRIVES, _is_pod,
+    ),
+    Row(
+        Layer.TCP, Reason.REFUSED, Code.PORT_CLOSED,
+        "{where} answers with a RST: nobody listens there.",
+        "Is the process running, on this port, in {family}, and not on 127.0.0.1 only? A firewall that rejects with a "
+        "TCP reset looks the same: compare from the host itself.",
+        _ARRIVES,
+    ),
+    Row(
+        Layer.TCP, Reason.REJECTED, Code.SERVICE_WITHOUT_ENDPOINTS,
+        "The Service at {where} has no ready endpoint: {sender} answers ICMP port unreachable{icmp}.",
+        "kubectl get endpointslices of {service}: does the selector match the Pods' labels, do readiness probes pass, "
+        "has {family} slices of its own? If there are ready endpoints, kube-proxy on this node is behind: its log.",
+        "this node's Service rules are in place", _is_service,
+    ),
+    Row(
+        Layer.TCP, Reason.REJECTED, Code.SERVICE_WITHOUT_ENDPOINTS,
+        "The API server's Service {where} has no ready endpoint: {sender} answers ICMP port unreachable{icmp}.",
+        "The EndpointSlices of default/kubernetes are written by the API servers themselves: are they up? Probe them "
+        "by their own addresses; then kube-proxy on this node.",
+        "this node's Service rules are in place", _is_api,
+    ),
+    Row(
+        Layer.TCP, Reason.REJECTED, Code.SERVICE_WITHOUT_ENDPOINTS,
+        "The NodePort {where} is rejected by {sender} with ICMP port unreachable{icmp}, as a Service without ready "
+        "endpoints is.",
+        "EndpointSlices of the Service behind the port; then the node's host firewall, which may reject in the same "
+        "words.",
+        _ARRIVES, _is_node,
+    ),
+    Row(
+        Layer.TCP, Reason.REJECTED, Code.PORT_REJECTED,
+        "{sender} rejects connections to {where} with ICMP port unreachable{icmp}.",
+        "A REJECT rule of a firewall or a policy on {sender}, or a Service without endpoints if the address is a "
+        "ClusterIP: a closed port alone would send a RST.",
+        "the way as far as {sender}",
+    ),
+    Row(
+        Layer.TCP, Reason.PROHIBITED, Code.PATH_PROHIBITED,
+        "Connections to {where} are administratively prohibited, says {sender}{icmp}.",
+        "A rule answers for the target: a policy of the CNI that rejects, a security appliance, or a host firewall on "
+        "{sender} (nft list ruleset, looking for reject).",
+        "the way as far as {sender}", _from_router,
+    ),
+    Row(
+        Layer.TCP, Reason.PROHIBITED, Code.PATH_PROHIBITED,
+        "Connections to {where} are prohibited on the way or by a local rule.",
+        "A reject rule on this node or behind it (nft list ruleset), a `prohibit` route (ip route get {address}), or "
+        "a policy of the CNI that rejects.",
+    ),
+    Row(
+        Layer.TCP, Reason.UNREACHABLE, Code.NEIGHBOUR_MISSING,
+        "Nobody answers for {address} on the link of {sender}{icmp}: ARP or neighbour discovery failed.",
+        "Is the Pod or node still there, and is the address still its own? An EndpointSlice or DNS record may outlive "
+        "it: kubectl get pods -o wide; ip neigh on the node that reports it.",
+        "the way as far as {sender}", _no_neighbour,
+    ),
+    Row(
+        Layer.TCP, Reason.UNREACHABLE, Code.NO_ROUTE,
+        "{sender} has no {family} route to {address}{icmp}.",
+        "ip route get {address} on {sender}: a missing Pod or node network (CNI agent, BGP session, cloud route "
+        "table)?",
+        "the way as far as {sender}", _from_router,
+    ),
+    Row(
+        Layer.TCP, Reason.UNREACHABLE, Code.NO_ROUTE,
+        "This place has no {family} route to {address}.",
+        "ip route get {address} in this Pod: has it an address of {family} at all, and a default route? If {family} "
+        "is not meant to work here, leave it out of the probe's families.",
+    ),
+    Row(
+        Layer.TCP, Reason.TIMEOUT, Code.PATH_SILENT,
+        "The API server at {where} does not answer the SYN within {took}{lost}.",
+        "Compare the Service's address with the API servers' own: only the Service fails → kube-proxy on this node; "
+        "both → the control plane's firewall or load, or an egress NetworkPolicy, which drops in silence.",
+        when=_is_api,
+    ),
+    Row(
+        Layer.TCP, Reason.TIMEOUT, Code.PATH_SILENT,
+        "No answer to the SYN from {where}, behind the Service, within {took}{lost}.",
+        "Compare the path to the Pods themselves: if they answer, Service translation on this node (kube-proxy, or "
+        "internalTrafficPolicy: Local without a local endpoint); if not, a NetworkPolicy that drops, a lost overlay "
+        "peer and a dead Pod look the same from here — another node as vantage tells them apart.",
+        when=_is_service,
+    ),
+    Row(
+        Layer.TCP, Reason.TIMEOUT, Code.PATH_SILENT,
+        "No answer to the SYN from the Pod at {where} within {took}{lost}.",
+        "From one vantage a NetworkPolicy that drops, a lost overlay peer and a dead Pod look the same. Another Pod "
+        "of the same node fails too → overlay or node; this one only → its ingress policies; all of them → this Pod's "
+        "egress policies.",
+        when=_is_pod,
+    ),
+    Row(
+        Layer.TCP, Reason.TIMEOUT, Code.PATH_SILENT,
+        "No answer to the SYN from {where} within {took}{lost}.",
+        "Something drops in silence: an egress NetworkPolicy of this Pod, a firewall or security group, a dead host, "
+        "a full accept queue. Compare another vantage (here or there?), the other family (route?), and another port "
+        "(filter?).",
+    ),
+    Row(
+        Layer.TCP, Reason.RESET, Code.CONNECTION_RESET,
+        "The connection to {where} was reset while it was being opened.",
+        "A listener that gives up at once (overload, a crash on accept), a middlebox or conntrack entry that ends "
+        "flows it does not know, or a load balancer without healthy backends.",
+        _ARRIVES,
+    ),
+    Row(
+        Layer.TCP, Reason.NO_LOCAL_PORT, Code.LOCAL_PORTS_EXHAUSTED,
+        "This place has no free local port for a connection to {where}.",
+        "Too many connections from here to that address, open or in TIME_WAIT: ss -s, and "
+        "net.ipv4.ip_local_port_range. The target has nothing to do with it.",
+    ),
+    Row(
+        Layer.TCP, Reason.NOT_PERMITTED, Code.FILES_EXHAUSTED,
+        "The prober has no file descriptor left for a connection to {where}.",
+        "ulimit -n of the container, against the number of cells that run at once; `prober doctor` shows the limit. "
+        "The target has nothing to do with it.",
+        when=_no_files,
+    ),
+    Row(
+        Layer.TCP, Reason.NOT_PERMITTED, Code.CONNECT_NOT_PERMITTED,
+        "This place does not let the prober connect to {where}: the kernel refused the call itself.",
+        "A rule in the OUTPUT chain of this Pod or node, an eBPF program of the CNI on connect(2), or a seccomp "
+        "profile: nothing has left the machine.",
+    ),
+)  # fmt: skip

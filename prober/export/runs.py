@@ -1,0 +1,64 @@
+"""One run, or one verdict, as JSON-ready values: `-o ndjson`, the API and the event log share this form.
+
+Pure. The keys, their order and their units (seconds) are a public contract: adding a key is a minor version.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from prober.export.reproduce import reproduce
+from prober.model import Outcome, Run, Vantage, Verdict
+
+
+def run_as_dict(run: Run, vantage: Vantage | None) -> dict[str, object]:
+    """`run` as one JSON object; `vantage` is null where it is not known.
+
+    Times are seconds rounded to the microsecond, `started_at` is RFC 3339 in UTC. `phases` is there only where
+    the http layer got far enough to have any.
+    """
+    shown: dict[str, object] = {
+        "probe": run.cell.probe,
+        "kind": run.cell.kind.value,
+        "target": run.cell.target,
+        "path": run.cell.path,
+        "family": run.cell.family.value,
+        "vantage": None if vantage is None else _vantage(vantage),
+        "started_at": run.started_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "ok": run.ok,
+        "seconds": round(run.seconds, 6),
+        "address": run.address,
+        "port": run.port,
+        "blame": None if run.blame is None else {"layer": run.blame.layer.value, "reason": run.blame.reason.value},
+        "layers": [_layer(outcome) for outcome in run.outcomes],
+    }
+    if run.phases:
+        shown["phases"] = {name: round(seconds, 6) for name, seconds in run.phases.items()}
+    shown["reproduce"] = reproduce(run)
+    return shown
+
+
+def verdict_as_dict(verdict: Verdict) -> dict[str, object]:
+    """`verdict` as one JSON object."""
+    return {
+        "code": verdict.code,
+        "layer": verdict.layer.value,
+        "reason": verdict.reason.value,
+        "says": verdict.says,
+        "ruled_out": list(verdict.ruled_out),
+        "next_check": verdict.next_check,
+    }
+
+
+def _vantage(vantage: Vantage) -> dict[str, object]:
+    return {"name": vantage.name, "node": vantage.node, "zone": vantage.zone, "region": vantage.region}
+
+
+def _layer(outcome: Outcome) -> dict[str, object]:
+    return {
+        "layer": outcome.layer.value,
+        "result": outcome.result.value,
+        "seconds": None if outcome.seconds is None else round(outcome.seconds, 6),
+        "reason": None if outcome.reason is None else outcome.reason.value,
+        "evidence": dict(outcome.evidence),
+    }

@@ -1,0 +1,145 @@
+"""curl and grpcurl: the lines that prove proxy, http and grpc by hand. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from prober.export.shell import parts_of, quote, secret_parts
+from prober.export.tools.line import Line
+from prober.export.tools.tls import ca_file
+from prober.model import Endpoint
+from prober.options import Secret, SecretFile
+from prober.reasons import Kind, Layer
+from prober.units import host_port
+
+
+def curl(line: Line) -> list[str]:
+    """One request over one connection to the address that the run used, as our http layer makes it."""
+    url = _url(line)
+    command = ["curl", "-sv", "--max-time", f"{line.cell.timeout:g}", *_version(line), *_where(line)]
+    command += _trust(line) + _method_and_body(line) + _fields(line) + _credentials(line)
+    return [*command, *(["-g"] if any(sign in url for sign in "[]{}") else []), line.word(url)]
+
+
+def through_proxy(line: Line) -> list[str]:
+    """CONNECT by hand; what is not http goes as `telnet://`, which curl tunnels as bytes."""
+    if line.cell.kind is Kind.HTTP:
+        return curl(line)
+    command = ["curl", "-sv", "--max-time", f"{line.cell.timeout:g}", *_proxy(line)]
+    return [*command, line.word(f"telnet://{host_port(*line.goal)}"), "</dev/null"]
+
+
+def grpcurl(line: Line) -> list[str]:
+    """A health check (grpc.health.v1) of the same server and service."""
+    options, endpoint = line.options, line.endpoint
+    command = [f"https_proxy={line.word(_proxy_url(endpoint.proxy, line.hop))}"] if endpoint.proxy is not None else []
+    command += ["grpcurl", "-max-time", line.seconds()]
+    command += _grpc_trust(line) if line.tls else ["-plaintext"]
+    command += line.words("-authority", options.grpc.authority or endpoint.authority)
+    for name, value in options.grpc.metadata.items():
+        command += ["-H", line.field(name, value)]
+    if options.grpc.service:
+        command += ["-d", line.word(json.dumps({"service": options.grpc.service}))]
+    return [*command, line.word(host_port(*line.goal)), "grpc.health.v1.Health/Check"]
+
+
+def _grpc_trust(line: Line) -> list[str]:
+    options = line.options.tls
+    files = (("-cacert", options.ca_file), ("-cert", options.certificate_file), ("-key", options.key_file))
+    words = [word for flag, value in files if value is not None for word in line.words(flag, str(value))]
+    return words if options.verify else ["-insecure", *words]
+
+
+def _authority(line: Line) -> tuple[str, bool]:
+    """The URL's authority, and whether Host has to be set apart: curl takes SNI from the URL."""
+    name = line.options.tls.server_name
+    if not line.tls or name is None or name == line.endpoint.host:
+        return line.endpoint.authority, False
+    return replace(line.endpoint, host=name).authority, True
+
+
+def _url(line: Line) -> str:
+    resource = line.options.kubernetes.resource if line.cell.kind is Kind.KUBERNETES else line.endpoint.resource
+    return f"{'https' if line.tls else 'http'}://{_authority(line)[0]}{resource or '/'}"
+
+
+def _version(line: Line) -> list[str]:
+    version = line.options.http.version
+    if version == "2":
+        return ["--http2" if line.tls else "--http2-prior-knowledge"]
+    return ["--http1.1"] if version == "1.1" and line.tls else []
+
+
+def _where(line: Line) -> list[str]:
+    """Proxy and pinned address; nothing where the URL's own host and port are that address."""
+    proxy = _proxy(line) if line.proxied else []
+    host, port = line.goal
+    if (host, port) == (line.endpoint.host, line.endpoint.port) and not _authority(line)[1]:
+        return proxy + (line.family(host) if not line.proxied else [])
+    return [
+        *proxy,
+        "--connect-to",
+        line.word(f"::{host_port(host, port)}"),
+        *([] if line.proxied else line.family(host)),
+    ]
+
+
+def _proxy(line: Line) -> list[str]:
+    """A tunnel by CONNECT (RFC 9110 section 9.3.6) in every case, as our proxy layer does it."""
+    return ["-p", "--proxy", line.word(_proxy_url(line.endpoint.proxy, line.hop))]
+
+
+def _proxy_url(proxy: Endpoint | None, hop: tuple[str, int]) -> str:
+    return f"{proxy.scheme if proxy is not None else 'http'}://{host_port(*hop)}"
+
+
+def _trust(line: Line) -> list[str]:
+    options = line.options.tls
+    if not line.tls:
+        return []
+    files = (("--cacert", ca_file(line)), ("--cert", options.certificate_file), ("--key", options.key_file))
+    words = [word for flag, value in files if value is not None for word in line.words(flag, str(value))]
+    if options.min_version != "1.2":
+        words.append(f"--tlsv{options.min_version}")
+    if options.max_version != "1.3":
+        words += ["--tls-max", options.max_version]
+    return words if options.verify else ["-k", *words]
+
+
+def _method_and_body(line: Line) -> list[str]:
+    options = line.options.http
+    if options.method == "HEAD":
+        return ["-I"]
+    words = ["-X", options.method] if options.method != ("GET" if options.body is None else "POST") else []
+    if options.body is None:
+        return words
+    if not any(name.lower() == "content-type" for name in options.headers):
+        words += ["-H", "Content-Type:"]  # curl would call it a form
+    return [*words, "--data-binary", line.word(options.body)]
+
+
+def _fields(line: Line) -> list[str]:
+    fields: list[tuple[str, Secret]] = [("Host", line.endpoint.authority)] if _authority(line)[1] else []
+    fields += line.options.http.headers.items()
+    return [word for name, value in fields for word in ("-H", line.field(name, value))]
+
+
+def _credentials(line: Line) -> list[str]:
+    options = line.options.http
+    if line.cell.kind is Kind.KUBERNETES:
+        return _pod_token(line)
+    if options.bearer is not None:
+        return ["-H", line.field("Authorization", options.bearer, scheme="Bearer ")]
+    if options.basic is not None:
+        user = parts_of(f"{options.basic.username}:", line.cell.hidden)
+        return ["-u", quote([*user, *secret_parts(options.basic.password, line.cell.hidden)])]
+    return []
+
+
+def _pod_token(line: Line) -> list[str]:
+    """The mounted token, where the run had one to send."""
+    request = line.run.outcome(Layer.HTTP)
+    if request is None or not request.evidence.get("token"):
+        return []
+    return ["-H", line.field("Authorization", SecretFile(file=line.options.kubernetes.token_file), scheme="Bearer ")]

@@ -1,0 +1,61 @@
+"""The facts of one run in the shapes that command lines want. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from math import ceil
+
+from prober.export.shell import field_parts, parts_of, quote
+from prober.model import Run
+from prober.options import Secret
+from prober.reasons import Family, Kind
+
+
+class Line:
+    """The facts of one run in the shapes that command lines want."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.cell = run.cell
+        self.endpoint = run.cell.endpoint
+        self.options = run.cell.options
+        self.tls = self.endpoint.tls or run.cell.kind is Kind.KUBERNETES
+        host, port = self.endpoint.first_hop
+        self.hop = (run.address or host, run.port or port)
+        """Where the connection went: the proxy, if there is one."""
+        self.goal = (self.endpoint.connect or (self.endpoint.host, self.endpoint.port)) if self.proxied else self.hop
+        """Where it was to arrive: behind the proxy, if there is one."""
+
+    @property
+    def proxied(self) -> bool:
+        """The path names a proxy."""
+        return self.endpoint.proxy is not None
+
+    def word(self, text: str) -> str:
+        """`text` as one shell word, hidden values shown as their variables."""
+        return quote(parts_of(text, self.cell.hidden))
+
+    def words(self, *texts: str) -> list[str]:
+        """Each of `texts` as `word`."""
+        return [self.word(text) for text in texts]
+
+    def field(self, name: str, value: Secret, *, scheme: str = "") -> str:
+        """A header or metadata field as one shell word, secrets masked or left to the shell."""
+        return quote(field_parts(name, value, self.cell.hidden, scheme=scheme))
+
+    def seconds(self) -> str:
+        """The timeout in whole seconds, at least 1."""
+        return str(max(1, ceil(self.cell.timeout)))
+
+    def family(self, address: str) -> list[str]:
+        """`-4` or `-6` where `address` is a name and leaves that open."""
+        return [] if literal(address) else ["-6" if self.cell.family is Family.IPV6 else "-4"]
+
+
+def literal(host: str) -> bool:
+    """Whether `host` is an address (IPv6 with or without a zone) rather than a name."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,87 @@
+"""dig, kubectl, ping and nc: the lines that prove dns, icmp and tcp by hand. Pure."""
+
+from __future__ import annotations
+
+from prober.export.tools.line import Line
+from prober.model import ServiceRef
+from prober.reasons import Family, Kind, Layer
+from prober.units import host_port
+
+
+def dig(line: Line) -> list[str]:
+    """The query of a dns probe, or the one that found the address; EndpointSlices where those give the addresses."""
+    if line.endpoint.service is not None:
+        return _kubectl(line, line.endpoint.service)
+    if line.cell.kind is Kind.DNS:
+        return _dig_question(line)
+    resolver = line.options.resolver
+    name = line.endpoint.first_hop[0]
+    command = ["dig", *_dig_server(line, resolver.servers[0] if resolver.servers else "")]
+    command += [line.word(name), "AAAA" if line.cell.family is Family.IPV6 else "A"]
+    if resolver.transport == "tcp":
+        command.append("+tcp")
+    return command + _dig_search(line, name, walk=True)
+
+
+def _dig_question(line: Line) -> list[str]:
+    """The query of a dns probe, whose family is that of the packets to the server."""
+    options, server = line.options.dns, line.endpoint.host
+    walk = options.search if options.search is not None else not server
+    where = host_port(server, line.endpoint.port) if server else ""
+    command = ["dig", "-6" if line.cell.family is Family.IPV6 else "-4", *_dig_server(line, where)]
+    command += [line.word(line.endpoint.resource), options.type]
+    if options.transport == "tcp":
+        command.append("+tcp")
+    if not options.recursion_desired:
+        command.append("+norecurse")
+    return command + _dig_search(line, line.endpoint.resource, walk=walk)
+
+
+def _dig_server(line: Line, configured: str) -> list[str]:
+    """`@server [-p port]`: the server that was asked, else the one configured, else none (the Pod's own)."""
+    lookup = line.run.outcome(Layer.DNS)
+    asked = lookup.evidence.get("server") if lookup is not None else None
+    if not asked and not configured:
+        return []
+    host, port = _split(str(asked or configured))
+    return [line.word(f"@{host}"), *([] if port == 53 else ["-p", str(port)])]
+
+
+def _split(server: str) -> tuple[str, int]:
+    """Host and port of `address`, `address:port` or `[v6]:port`."""
+    if server.startswith("["):
+        host, _, port = server[1:].partition("]")
+        return host, int(port.removeprefix(":") or 53)
+    if server.count(":") == 1:
+        host, _, port = server.partition(":")
+        return host, int(port)
+    return server, 53
+
+
+def _dig_search(line: Line, name: str, *, walk: bool) -> list[str]:
+    """dig takes a name as it stands unless told to walk the search list; `+domain` gives it a list of one."""
+    resolver = line.options.resolver
+    if not walk or name.endswith(".") or resolver.search == ():
+        return []
+    ndots = [] if resolver.ndots is None else [f"+ndots={resolver.ndots}"]
+    return ["+search" if resolver.search is None else f"+domain={resolver.search[0]}", *ndots]
+
+
+def _kubectl(line: Line, service: ServiceRef) -> list[str]:
+    """The slices that a path of Pods takes its addresses from."""
+    label = line.word(f"kubernetes.io/service-name={service.name}")
+    return ["kubectl", "-n", line.word(service.namespace), "get", "endpointslices", "-l", label, "-o", "wide"]
+
+
+def ping(line: Line) -> list[str]:
+    """Echo requests of the probe's number and size."""
+    options, address = line.options.icmp, line.hop[0]
+    family = "-6" if line.cell.family is Family.IPV6 else "-4"
+    size = ["-s", str(options.size)] if options.size != 56 else []
+    return ["ping", family, "-c", str(options.count), *size, "-W", line.seconds(), line.word(address)]
+
+
+def nc(line: Line) -> list[str]:
+    """One TCP connect, nothing sent."""
+    host, port = line.hop
+    return ["nc", "-vz", "-w", line.seconds(), *line.family(host), line.word(host), str(port)]

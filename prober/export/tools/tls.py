@@ -1,0 +1,57 @@
+"""openssl s_client: the line that proves a handshake by hand. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prober.export.tools.line import Line, literal
+from prober.options import TlsOptions
+from prober.reasons import Kind
+from prober.units import host_port
+
+
+def openssl(line: Line) -> list[str]:
+    """A handshake with the same name, trust, ALPN and versions; shows the chain as sent."""
+    options = line.options.tls
+    name = (options.server_name or line.endpoint.host).rstrip(".")
+    command = ["openssl", "s_client", *line.words("-connect", host_port(*line.goal))]
+    if line.proxied:
+        command += line.words("-proxy", host_port(*line.hop))
+    if literal(name):
+        command += ["-noservername", *line.words("-verify_ip", name)]
+    else:
+        command += line.words("-servername", name, "-verify_hostname", name)
+    for flag, value in (("-CAfile", ca_file(line)), ("-cert", options.certificate_file), ("-key", options.key_file)):
+        if value is not None:
+            command += line.words(flag, str(value))
+    if alpn := _alpn(line):
+        command += line.words("-alpn", ",".join(alpn))
+    return [*command, *_openssl_versions(options), "-showcerts", "</dev/null"]
+
+
+def _openssl_versions(options: TlsOptions) -> list[str]:
+    low = ["-min_protocol", _tls_version(options.min_version)] if options.min_version != "1.2" else []
+    return low + (["-max_protocol", _tls_version(options.max_version)] if options.max_version != "1.3" else [])
+
+
+def _tls_version(version: str) -> str:
+    return "TLSv1" if version == "1.0" else f"TLSv{version}"
+
+
+def ca_file(line: Line) -> Path | None:
+    """The bundle to trust; None leaves it to the system's."""
+    if line.options.tls.ca_file is not None:
+        return line.options.tls.ca_file
+    return line.options.kubernetes.ca_file if line.cell.kind is Kind.KUBERNETES else None
+
+
+def _alpn(line: Line) -> tuple[str, ...]:
+    """What the handshake offers (the defaults are those of `TlsOptions.alpn`)."""
+    if line.options.tls.alpn:
+        return line.options.tls.alpn
+    if line.cell.kind is Kind.GRPC:
+        return ("h2",)
+    if line.cell.kind in (Kind.HTTP, Kind.KUBERNETES):
+        versions = {"auto": ("h2", "http/1.1"), "2": ("h2",), "1.1": ("http/1.1",)}
+        return versions[line.options.http.version]
+    return ()
