@@ -33,8 +33,12 @@ def build_app(service: ServiceView, *, lab: LabControl | None = None) -> Starlet
     )
 
 
-def _route(path: str, endpoint: Endpoint, methods: Iterable[str] = ("GET",), query: Iterable[str] = ()) -> Route:
-    """A route that takes the query parameters `query` and refuses all others."""
+def _route(
+    path: str, endpoint: Endpoint, methods: Iterable[str] = ("GET",), query: Iterable[str] | None = None
+) -> Route:
+    """A route that takes the query parameters `query` and refuses all others; None: whatever a scraper adds."""
+    if query is None:
+        return Route(path, endpoint, methods=list(methods))
     known = tuple(query)
 
     async def checked(request: Request) -> Response:
