@@ -165,7 +165,7 @@ class EchoSocket:
         if reply.type == _REPLY[self.family] and packet[start : start + _TOKEN] == echo.token:
             self._settle(echo, EchoReply(elapsed(echo.sent, seen, kernel_stamp(ancillary)), ttl, source))
         elif not LINUX and reply.type in _ERRORS[self.family]:  # no error queue there: errors come as packets
-            self._settle(echo, IcmpError(reply.family, reply.type, reply.code, source))
+            self._settle(echo, IcmpError(6 if self.family is Family.IPV6 else 4, reply.type, reply.code, source))
 
     @staticmethod
     def _settle(echo: Echo | None, answer: EchoReply | IcmpError) -> None:

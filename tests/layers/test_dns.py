@@ -108,8 +108,8 @@ async def test_silence_is_a_timeout_that_says_who_was_asked_for_what(family: Fam
         assert each.blame.reason is Reason.TIMEOUT
         assert (each.address, each.port) == (server.address, server.port)
         assert each.outcomes[0].evidence.items() >= {"name": "web.c.", "queries": 1, "server": server.where}.items()
-    assert 0.1 <= run.seconds < 0.3
-    assert 0.05 <= brief.seconds < 0.3
+    assert 0.1 <= run.seconds < 1.0
+    assert 0.05 <= brief.seconds < 1.0
 
 
 @pytest.mark.parametrize("family", FAMILIES)

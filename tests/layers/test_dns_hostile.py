@@ -82,8 +82,9 @@ ANSWERED_AFTER_ALL = frozenset({"thousands of records"})  # one address, said 35
 async def test_the_run_ends_in_time_with_a_closed_reason(what: str, transport: str, family: Family) -> None:
     script, reason = HOSTILE[what]
     async with dns_server(family, script) as server:
-        options = {"dns": {"transport": transport}, "resolver": {"attempts": 1, "timeout": 0.15}}
-        cell = make_cell(Kind.DNS, "dns", server.address, server.port, family=family, timeout=3.0, options=options,
+        wait = 0.15 if reason is Reason.TIMEOUT else 5.0
+        options = {"dns": {"transport": transport}, "resolver": {"attempts": 1, "timeout": wait}}
+        cell = make_cell(Kind.DNS, "dns", server.address, server.port, family=family, timeout=6.0, options=options,
                          resource="web.c.")  # fmt: skip
         (run,) = await climb(cell, Kit())
     if what in ANSWERED_AFTER_ALL:
@@ -92,7 +93,7 @@ async def test_the_run_ends_in_time_with_a_closed_reason(what: str, transport: s
     assert run.blame is not None
     assert run.blame.reason is reason
     assert reason in REASONS[Layer.DNS]
-    assert run.seconds < 1.0
+    assert run.seconds < 3.0
 
 
 @pytest.mark.parametrize("frame", [b"\xff\xff" + b"\x00" * 10, b"\x00\x00" * 50, b"\x00"])
@@ -104,7 +105,8 @@ async def test_broken_frames_over_tcp_end_in_time(frame: bytes) -> None:
         read_to_the_end(sock)
 
     with serve(Family.IPV4, talk) as port:
-        options = {"dns": {"transport": "tcp"}, "resolver": {"attempts": 1, "timeout": 0.1}}
+        endless = frame.startswith(b"\x00\x00")
+        options = {"dns": {"transport": "tcp"}, "resolver": {"attempts": 1, "timeout": 1.5 if endless else 0.1}}
         (run,) = await climb(make_cell(Kind.DNS, "dns", "127.0.0.1", port, options=options, resource="web."), Kit())
     assert run.blame is not None
-    assert run.blame.reason is (Reason.MALFORMED if frame.startswith(b"\x00\x00") else Reason.TIMEOUT)
+    assert run.blame.reason is (Reason.MALFORMED if endless else Reason.TIMEOUT)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -83,6 +84,22 @@ async def dns_server(family: Family, script: Script) -> AsyncIterator[DnsServer]
         for writer in connections.values():
             writer.close()
         await asyncio.gather(*filter(None, connections))
+
+
+@contextlib.contextmanager
+def in_thread(family: Family, script: Script) -> Iterator[DnsServer]:
+    """The same for code that runs an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    running = dns_server(family, script)
+    try:
+        yield asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 async def _talk(server: DnsServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -32,11 +32,14 @@ def why_not(*, tun: bool = False) -> str | None:
 
 
 def run_in_namespace(script: str, *arguments: str, timeout: float = 30.0) -> str:
-    """Run `tests/support/SCRIPT` with this interpreter in a fresh network namespace; its standard output."""
+    """Run `tests/support/SCRIPT` with this interpreter in a fresh network namespace; its standard output.
+
+    `-P`: the names of the modules beside the script (`http`, `dns`) must not hide the libraries'.
+    """
     path = str(Path(__file__).with_name(script))
     done = subprocess.run(
-        [*_unshare(), sys.executable, path, *arguments], capture_output=True, timeout=timeout, check=False, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [*_unshare(), sys.executable, "-P", path, *arguments], capture_output=True, timeout=timeout, check=False,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()

@@ -199,15 +199,14 @@ async def test_a_busy_loop_does_not_read_as_a_slow_server() -> None:
         return WEB(query, transport)
 
     async with dns_server(Family.IPV4, answer_then_block) as server:
-        _, first = await ask(server)
-        _, trail = await ask(server)
-    assert first.asked == trail.asked == 1
-    assert trail.steps[0].seconds < 0.04
+        _, trail = await ask(server, conf=ResolvConf(timeout=5.0))
+    assert trail.asked == 1
+    assert trail.steps[0].seconds < 0.15
 
 
 def _spin() -> None:
-    """Hold the event loop for 60 ms."""
-    end = asyncio.get_running_loop().time() + 0.06
+    """Hold the event loop for 200 ms."""
+    end = asyncio.get_running_loop().time() + 0.2
     while asyncio.get_running_loop().time() < end:
         pass
 

@@ -1,0 +1,131 @@
+"""The shared echo socket: which packets count, and what happens to requests that nobody waits for any more."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+
+import pytest
+
+from prober.reasons import Family
+from prober.wire import icmp
+from prober.wire.errqueue import IcmpError
+from prober.wire.icmp import Echo, EchoReply, EchoSocket, Pinger
+from prober.wire.stamps import Instant
+
+PARTNER = "192.0.2.7"
+
+
+@pytest.fixture
+async def raw() -> AsyncIterator[EchoSocket]:
+    """An IPv4 socket whose packets are fed by hand, each with an IP header in front, as raw sockets give them."""
+    try:
+        sock = EchoSocket(Family.IPV4)
+    except OSError as error:
+        pytest.skip(f"no ICMP socket here: {error}")
+    sock.raw = sock._icmp._privileged = True
+    yield sock
+    sock.close()
+
+
+def waiting(sock: EchoSocket) -> Echo:
+    echo = Echo(sock._next_sequence(), b"8 bytes!", Instant.now(), sock.loop.create_future())
+    sock._waiting[echo.sequence] = echo
+    return echo
+
+
+def packet(sock: EchoSocket, echo: Echo, kind: int = 0, options: bytes = b"", **changes: int | bytes) -> bytes:
+    """An ICMP message about `echo` behind an IP header with `options`."""
+    first = 0x45 + len(options) // 4
+    head = struct.pack("!BBHHHBBH4s4s", first, 0, 0, 0, 0, 57, 1, 0, socket.inet_aton(PARTNER), b"\x7f\0\0\1") + options
+    identifier, sequence = changes.get("identifier", sock._id), changes.get("sequence", echo.sequence)
+    token = changes.get("token", echo.token)
+    assert isinstance(token, bytes)
+    return head + struct.pack("!BBHHH", kind, 0, 0, identifier, sequence) + token + b"\0" * 8
+
+
+@pytest.mark.parametrize("options", [b"", b"\x01" * 12], ids=["plain", "with IP options"])
+async def test_a_reply_settles_its_request_with_sender_and_ttl(raw: EchoSocket, options: bytes) -> None:
+    echo = waiting(raw)
+    raw._take(packet(raw, echo, options=options), [], PARTNER)
+    reply = echo.answer.result()
+    assert isinstance(reply, EchoReply)
+    assert (reply.ttl, reply.source) == (57, PARTNER)
+    assert 0 < reply.seconds < 1
+    raw._take(packet(raw, echo), [], "192.0.2.8")
+    assert echo.answer.result() is reply
+
+
+@pytest.mark.parametrize(
+    "change", [{"identifier": 1}, {"sequence": 1}, {"token": b"another!"}, {"kind": 8}, {"kind": 3}]
+)
+async def test_what_is_not_our_reply_is_passed_over(raw: EchoSocket, change: dict[str, int]) -> None:
+    """Among them our own request, which a raw socket sees on loopback."""
+    raw._id, raw._sequence = 4711, 99
+    echo = waiting(raw)
+    raw._take(packet(raw, echo, **change), [], PARTNER)
+    assert not echo.answer.done()
+
+
+@pytest.mark.parametrize("length", [20, 21, 24, 28, 35])
+async def test_a_cut_packet_is_passed_over(raw: EchoSocket, length: int) -> None:
+    echo = waiting(raw)
+    raw._take(packet(raw, echo)[:length], [], PARTNER)
+    assert not echo.answer.done()
+
+
+async def test_where_there_is_no_error_queue_errors_come_as_packets(
+    raw: EchoSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(icmp, "LINUX", False)
+    echo = waiting(raw)
+    error = packet(raw, echo)[:20] + struct.pack("!BBHI", 3, 13, 0, 0) + packet(raw, echo, kind=8)
+    raw._take(error, [], PARTNER)
+    assert echo.answer.result() == IcmpError(4, 3, 13, PARTNER)
+
+
+async def test_sequence_numbers_in_use_are_left_out() -> None:
+    pinger = Pinger()
+    try:
+        sock = pinger.socket(Family.IPV4)
+    except OSError as error:
+        pytest.skip(f"no ICMP socket here: {error}")
+    sock._sequence = 0xFFFE
+    echoes = [waiting(sock) for _ in range(3)]
+    assert [echo.sequence for echo in echoes] == [0xFFFF, 0, 1]
+    sock._sequence = 0xFFFE
+    assert sock._next_sequence() == 2
+    sock._waiting = dict.fromkeys(range(1 << 16), echoes[0])
+    with pytest.raises(BlockingIOError):
+        sock._next_sequence()
+    pinger.close()
+    assert echoes[0].answer.cancelled()
+
+
+def test_a_new_event_loop_gets_sockets_of_its_own() -> None:
+    pinger = Pinger()
+
+    async def once() -> EchoSocket:
+        sock = pinger.socket(Family.IPV4)
+        assert pinger.socket(Family.IPV4) is sock
+        reply = await sock.send("127.0.0.1", 16).answer
+        assert isinstance(reply, EchoReply)
+        return sock
+
+    try:
+        first = asyncio.run(once())
+    except OSError as error:
+        pytest.skip(f"no ICMP socket here: {error}")
+    assert asyncio.run(once()) is not first
+    pinger.close()
+
+
+async def test_identifiers_are_not_the_process_id(raw: EchoSocket) -> None:
+    """In every container the process id is 1."""
+    others = [EchoSocket(Family.IPV4) for _ in range(4)]
+    identifiers = {sock._id for sock in (raw, *others)}
+    for sock in others:
+        sock.close()
+    assert len(identifiers) > 1
