@@ -10,9 +10,10 @@ from itertools import count
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
+from prober.diagnosis.run import explain
 from prober.engine.board import Entry, State
 from prober.export.pace import Pace
-from prober.export.runs import run_as_dict
+from prober.export.runs import run_as_dict, verdict_as_dict
 from prober.model import Run, Vantage
 from prober.reasons import Family
 from prober.web.query import CELL_FILTERS, CellFilter, choice, number
@@ -33,8 +34,9 @@ async def cells(service: ServiceView, query: QueryParams) -> Response:
 
 
 def cell_as_dict(entry: Entry, vantage: Vantage) -> dict[str, object]:
-    """One cell: who it is, its state since when, and the run to show of its last firing (null before the first)."""
+    """One cell: who it is, its state since when, the run to show of its last firing and its verdict, or null."""
     cell, latest = entry.cell, entry.worst
+    verdict = None if latest is None else explain(latest)
     return {
         "id": cell.id,
         "labels": {"probe": cell.probe, "target": cell.target, "path": cell.path, "family": cell.family.value},
@@ -44,6 +46,7 @@ def cell_as_dict(entry: Entry, vantage: Vantage) -> dict[str, object]:
         "since": None if entry.since is None else timestamp(entry.since),
         "streak": entry.streak,
         "latest": None if latest is None else run_as_dict(latest, vantage),
+        "verdict": None if verdict is None else verdict_as_dict(verdict),
     }
 
 

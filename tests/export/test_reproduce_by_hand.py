@@ -6,16 +6,11 @@ import os
 import socket
 import ssl
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import dns.message
-import dns.rrset
 import pytest
 
 from prober.export.reproduce import reproduce
@@ -23,6 +18,7 @@ from prober.model import Blame, Cell, Endpoint, Run
 from prober.options import HttpOptions, SecretFile
 from prober.reasons import Family, Kind, Layer, Reason
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
+from tests.support.dns import ANY, name_server
 from tests.support.threaded import serve
 from tests.support.tools import require_tool
 
@@ -137,36 +133,9 @@ def test_curl_proves_what_a_proxy_says_to_connect() -> None:
     ]  # fmt: skip
 
 
-@contextmanager
-def name_server(asked: list[str]) -> Iterator[int]:
-    """A DNS server on loopback that answers every A question with 192.0.2.7."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", 0))
-
-    def answer() -> None:
-        while True:
-            data, peer = sock.recvfrom(4096)
-            if not data:
-                return
-            query = dns.message.from_wire(data)
-            asked.append(query.question[0].to_text())
-            reply = dns.message.make_response(query)
-            reply.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "A", "192.0.2.7"))
-            sock.sendto(reply.to_wire(), peer)
-
-    thread = threading.Thread(target=answer, daemon=True)
-    thread.start()
-    try:
-        yield sock.getsockname()[1]
-    finally:
-        sock.sendto(b"", sock.getsockname())
-        thread.join(5)
-        sock.close()
-
-
 def test_dig_asks_the_question_of_the_probe() -> None:
     asked: list[str] = []
-    with name_server(asked) as port:
+    with name_server({ANY: "192.0.2.7"}, asked) as port:
         cell = make_cell(Kind.DNS, "dns", "127.0.0.1", port, resource="web.example.")
         done = paste(a_run(cell, failed=Layer.DNS))
     assert "192.0.2.7" in done.stdout

@@ -47,6 +47,7 @@ async def test_a_cell_says_who_it_is_and_how_it_has_been_since_when(service, cli
         "since": "2026-11-22T10:00:01.123456Z",
         "streak": 2,
         "latest": run_as_dict(good_run(WEB, after=11), service.vantage),
+        "verdict": None,
     }
     assert (pod["state"], pod["since"], pod["latest"]["blame"]["reason"]) == (
         "failed", "2026-11-22T10:00:12.123456Z", "expired")  # fmt: skip

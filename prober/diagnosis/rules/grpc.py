@@ -49,7 +49,6 @@ ROWS = (
         "{where} accepts connections, but the call ended UNAVAILABLE{message}.",
         "A front end without a healthy backend, or one that speaks HTTP/1.1 to it, answers like this; so does a "
         "server that is shutting down. Compare the Pod path with this one.",
-        "somebody accepts connections at {where}",
     ),
     Row(
         Layer.GRPC, Reason.STATUS, Code.GRPC_STATUS,
@@ -77,6 +76,5 @@ ROWS = (
         "{where} accepts connections, but the health check had no answer after {took}.",
         "A server whose threads are all busy or stuck, or a port that accepts and speaks another protocol: HTTP/2 "
         "settings never came? Ask another Pod of the same Service.",
-        "somebody accepts connections at {where}",
     ),
 )  # fmt: skip

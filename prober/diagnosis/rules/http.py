@@ -33,14 +33,14 @@ ROWS = (
         "The API server refuses this Pod's token: {status}.",
         "The mounted token is expired or for another audience or cluster: is the projected volume still renewed "
         "(kubelet log), does the ServiceAccount still exist, has the cluster's signing key changed?",
-        "DNS, Service, TLS and the API server itself work", _api(401),
+        "the API server answers requests", _api(401),
     ),
     Row(
         Layer.HTTP, Reason.STATUS, Code.API_SERVER_NOT_READY,
         "The API server answers {status} to {request}: it is up, but says that it is not ready{failing}.",
         "kubectl get --raw '/readyz?verbose' names the failing check, most often etcd; then the load on the control "
         "plane (429 and 504 point to priority and fairness).",
-        "DNS, Service and TLS as far as the API server", _api(),
+        "the API server answers requests", _api(),
     ),
     Row(
         Layer.HTTP, Reason.STATUS, Code.ACCESS_DENIED,
@@ -91,21 +91,18 @@ ROWS = (
         "{where} took the request and had not answered it in full after {took}.",
         "The phases tell whether the first byte came: if not, the application is stuck (threads, locks, a dependency, "
         "no CPU); if it did, the body stalls — a slow producer, or full-size packets lost to a path MTU.",
-        "somebody accepts connections at {where}",
     ),
     Row(
         Layer.HTTP, Reason.RESET, Code.HTTP_RESET,
         "The connection to {where} was reset while the request was under way.",
         "A process that crashed or was killed (kubectl get pods: restarts, OOMKilled), a Pod that ends without "
         "draining, or a middlebox that forgot the flow.",
-        "connections to {where} are accepted",
     ),
     Row(
         Layer.HTTP, Reason.CLOSED, Code.HTTP_CLOSED,
         "{where} closed the connection without a full answer{detail}.",
         "Plain HTTP sent to a TLS port, a server that wants the PROXY protocol, a crash while answering, or a Pod "
         "shutting down: its log, and the same request sent to the Pod directly.",
-        "connections to {where} are accepted",
     ),
     Row(
         Layer.HTTP, Reason.GOAWAY, Code.HTTP_GOAWAY,
@@ -163,6 +160,5 @@ ROWS = (
         "than ours.",
         "TLS 1.3 says so only on the first read. Give tls.certificate_file and key_file from the CA that the server "
         "trusts; in a mesh with strict mTLS, Pods outside it are turned away like this.",
-        "the server's own certificate is fine",
     ),
 )  # fmt: skip

@@ -137,7 +137,7 @@ TLS = (
     ),
     Row(
         Layer.TLS, Reason.NO_ALPN, Code.ALPN_MISMATCH,
-        "{tls_name} does not agree on the protocol that this probe asked for: it chose {alpn}{detail}.",
+        "{tls_name} does not agree on the protocol that this probe asked for: it chose {alpn}.",
         "HTTP/2 or gRPC is switched off at whoever ends TLS here: load balancer listener, ingress (nginx: http2 on), "
         "or the application's own TLS settings. gRPC cannot work without h2.",
         _SPEAKS_TLS,

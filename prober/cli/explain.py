@@ -1,0 +1,69 @@
+"""`prober explain`: what fails, what was ruled out, what to check next, since when, and the line that proves it.
+
+Asks a running prober, or with `-c` climbs the cells itself, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from prober.cli.exits import FAILED, OK, USAGE
+from prober.cli.findings import DEFAULT_URL, Finding, UsageError, climbed, fetched
+from prober.cli.render import tell
+from prober.cli.screen import DIM, RESULT_STYLES, SIGNS, Screen
+from prober.reasons import Result
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of `prober explain`."""
+    parser.add_argument("target", nargs="?", metavar="TARGET", help="only this target's cells")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("-c", "--config", type=Path, metavar="FILE",
+                        help="climb the cells of this configuration once, from here")  # fmt: skip
+    source.add_argument("--url", default=DEFAULT_URL, metavar="URL",
+                        help="ask the prober that runs there (default: %(default)s)")  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """1 if anything fails, else 0; 2 if there is nobody to ask or the configuration is bad."""
+    try:
+        if args.config is not None:
+            findings = asyncio.run(climbed(args.config, args.target))
+        else:
+            findings = fetched(args.url, args.target)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    return _show(Screen(), findings)
+
+
+def _show(screen: Screen, findings: Sequence[Finding]) -> int:
+    failing = [finding for finding in findings if finding.failed]
+    for finding in failing:
+        _tell_one(screen, finding)
+        screen.line()
+    unknown = sum(not finding.known for finding in findings)
+    held = len(findings) - len(failing) - unknown
+    parts = [f"{len(failing)} of {len(findings)} cells fail" if failing else f"nothing fails, {held} held"]
+    if unknown:
+        parts.append(f"{unknown} not climbed yet")
+    result = Result.FAILED if failing else Result.OK
+    screen.line((f"{SIGNS[result]} {', '.join(parts)}.", RESULT_STYLES[result]))
+    return FAILED if failing else OK
+
+
+def _tell_one(screen: Screen, finding: Finding) -> None:
+    since = f"  since {finding.since}" if finding.since else ""
+    screen.line((f"{SIGNS[Result.FAILED]} {finding.id}", "bold red"), (since, DIM))
+    if finding.verdict is not None:
+        screen.paragraph("verdict", f"{finding.verdict.code}: {finding.verdict.says}")
+    if finding.evidence:
+        screen.paragraph(finding.layer, finding.evidence)
+    if finding.verdict is not None:
+        tell(screen, finding.verdict)
+    if finding.reproduce:
+        screen.line("  ", (f"{'by hand':<11}", DIM), (finding.reproduce, "cyan"))

@@ -1,0 +1,120 @@
+"""`prober plan`: what a configuration makes at one vantage, before it is deployed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from prober.config.errors import ConfigError
+from prober.config.load import load
+from prober.config.matrix import expand
+from prober.config.plan import ASSUMPTIONS, Plan, Rate, plan
+from prober.kubernetes.vantage import find_vantage
+from prober.model import Cell, Vantage
+from prober.reasons import Family
+
+VALID, INVALID = 0, 2
+_HEAD = ("probe", "cells", "probes/s", "packets/s", "connections/s", "series")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `prober plan`."""
+    parser.add_argument("file", nargs="?", type=Path, help="the configuration, as -c")
+    parser.add_argument("-c", "--config", type=Path, default=Path("probes.yaml"), help="(default: probes.yaml)")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    vantage = parser.add_argument_group("vantage", "where it would run; what is not given is as it is here")
+    vantage.add_argument("--vantage", metavar="NAME")
+    vantage.add_argument("--node", metavar="NAME")
+    vantage.add_argument("--zone", metavar="ZONE")
+    vantage.add_argument("--region", metavar="REGION")
+    vantage.add_argument("--label", metavar="K=V", action="append", type=_label, help="of the Pod; may be repeated")
+    vantage.add_argument("--family", action="append", choices=[*Family], help="that it has; may be repeated")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the plan; 0, or 2 where the configuration is invalid."""
+    vantage = _vantage(args)
+    try:
+        cells = expand(load(args.file or args.config), vantage)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return INVALID
+    made, series = plan(cells), _series(cells)
+    if args.output == "json":
+        print(json.dumps(_as_json(vantage, made, series), indent=2))
+    else:
+        print(_as_text(vantage, made, series))
+    return VALID
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not key=value")
+    return key, value
+
+
+def _vantage(args: argparse.Namespace) -> Vantage:
+    """The vantage of this place, with what the command line says otherwise."""
+    here = find_vantage()
+    given = {"name": args.vantage, "node": args.node, "zone": args.zone, "region": args.region}
+    here = replace(here, **{key: value for key, value in given.items() if value is not None})
+    families = tuple(dict.fromkeys(map(Family, args.family or ())))
+    if families:
+        here = replace(here, families=families, resolver_families=families)
+    return replace(here, labels={**here.labels, **dict(args.label or ())})
+
+
+def _series(cells: Sequence[Cell]) -> dict[str, int]:
+    """Metric series by probe, and under "" of all together (what cells share is counted once)."""
+    from prober.export.series import series_count
+
+    by_probe: dict[str, list[Cell]] = {"": list(cells)}
+    for cell in cells:
+        by_probe.setdefault(cell.probe, []).append(cell)
+    return {probe: series_count(some) for probe, some in by_probe.items()}
+
+
+def _as_json(vantage: Vantage, made: Plan, series: dict[str, int]) -> dict[str, object]:
+    return {
+        "vantage": {"name": vantage.name, "node": vantage.node, "zone": vantage.zone, "region": vantage.region},
+        "total": {**asdict(made.total), "series": series[""]},
+        "probes": {name: {**asdict(rate), "series": series[name]} for name, rate in made.by_probe.items()},
+        "open_ended_cells": made.open_ended,
+        "assumptions": list(ASSUMPTIONS),
+    }
+
+
+def _as_text(vantage: Vantage, made: Plan, series: dict[str, int]) -> str:
+    place = ", ".join(filter(None, (vantage.zone and f"zone {vantage.zone}", vantage.region)))
+    families = " and ".join(vantage.families)
+    rows = [_HEAD, *(_row(name, rate, series[name]) for name, rate in made.by_probe.items())]
+    rows.append(_row("total", made.total, series[""]))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if n else cell.ljust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    lines.insert(0, f"at vantage {vantage.name}{f' ({place})' if place else ''}, {families}\n")
+    if made.open_ended:
+        lines.append(f"\n{made.open_ended} of the cells climb to as many addresses as there will be.")
+    lines.append("\nPackets are an estimate:")
+    lines += [f"- {assumption}" for assumption in ASSUMPTIONS]
+    return "\n".join(lines)
+
+
+def _row(name: str, rate: Rate, series: int) -> tuple[str, ...]:
+    per_second = (rate.probes_per_second, rate.packets_per_second, rate.connections_per_second)
+    return (
+        name,
+        str(rate.cells),
+        *(f"{number:.3g}" if number < 100 else f"{number:.0f}" for number in per_second),
+        str(series),
+    )

@@ -1,0 +1,83 @@
+"""`prober run`: the service. Scheduler, metrics, API and event log, until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from prober import __version__
+from prober.options import parse_duration
+
+_LEVELS = ("debug", "info", "warning", "error")
+_EVENTS = ("none", "changes", "failures", "all")
+#: Libraries whose INFO is about each request.
+_CHATTY = ("uvicorn", "httpx", "httpcore", "asyncio")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of `prober run`."""
+    option = parser.add_argument
+    option("-c", "--config", type=Path, default=Path("probes.yaml"), metavar="FILE", help="default: %(default)s")
+    option("--listen", default=":9790", metavar="HOST:PORT", help="an empty HOST is every address; default: %(default)s")
+    option("--events", choices=_EVENTS, default="changes", help="what the event log tells; default: %(default)s")
+    option("--drain", type=_duration, default=10.0, metavar="DURATION", help="what runs under way get at the end: 10s")
+    option("--log-level", choices=_LEVELS, default="info", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 once stopped by a signal, 2 for a bad configuration, 3 if the address cannot be listened on."""
+    from prober.config.errors import ConfigError
+    from prober.wire.listen import ListenError
+
+    logging.basicConfig(level=args.log_level.upper(), stream=sys.stderr,
+                        format="%(asctime)s %(levelname)s %(name)s: %(message)s")  # fmt: skip
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        asyncio.run(_run(args))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ListenError as error:
+        print(f"prober: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+async def _run(args: argparse.Namespace) -> None:
+    from prober.engine.host import serve
+    from prober.engine.service import Service
+    from prober.export.events import Choice, EventLog
+    from prober.export.lines import LineWriter
+    from prober.kubernetes.vantage import find_vantage
+    from prober.web.app import build_app
+    from prober.wire.listen import bind
+
+    sockets = bind(args.listen)
+    vantage = find_vantage()
+    events = EventLog(LineWriter(sys.stdout.fileno()), vantage, Choice(args.events))
+    service = Service(args.config, vantage, events=events)
+
+    def started(urls: Sequence[str]) -> None:
+        print(
+            f"prober {__version__} at vantage {vantage.name}: {service.cells} cells of {args.config}", file=sys.stderr
+        )
+        for url in urls:
+            print(f"  {url}/metrics  {url}/api/v1/cells", file=sys.stderr, flush=True)
+
+    try:
+        await serve(service, build_app(service), sockets, drain=args.drain, started=started)
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,0 +1,47 @@
+"""Runs as JUnit XML: what CI systems count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from xml.etree import ElementTree
+
+from prober.engine.climb import internal
+from prober.export.junit import junit
+from prober.model import Blame, Outcome, Run, Vantage
+from prober.reasons import Kind, Layer, Reason, Result
+from tests.support.cells import make_cell
+
+CELL = replace(make_cell(Kind.TCP, "tcp", "192.0.2.7", 5432), probe="db", target="orders", path="external")
+HERE = Vantage("node-a")
+GOOD = Run(CELL, datetime.now(UTC), 0.0015, (Outcome(Layer.TCP, Result.OK, 0.001),), True, None, "192.0.2.7", 5432)
+
+
+def failed(**evidence: str) -> Run:
+    outcome = Outcome(Layer.TCP, Result.FAILED, 0.001, Reason.REFUSED, dict(evidence))
+    return replace(GOOD, ok=False, outcomes=(outcome,), blame=Blame(Layer.TCP, Reason.REFUSED))
+
+
+def test_suites_count_failures_of_targets_and_errors_of_ours_apart() -> None:
+    root = ElementTree.fromstring(junit([GOOD, failed(), internal(CELL, "ValueError: boom")], HERE))
+    assert root.attrib == {"name": "prober", "tests": "3", "failures": "1", "errors": "1", "time": "0.003000"}
+    [suite] = root
+    assert (suite.get("name"), suite.get("hostname")) == ("db", "node-a")
+    assert [[child.tag for child in case] for case in suite] == [[], ["failure"], ["error"]]
+
+
+def test_a_case_is_named_by_target_path_family_and_address() -> None:
+    case = ElementTree.fromstring(junit([GOOD], HERE))[0][0]
+    assert case.attrib == {"classname": "db.orders", "name": "external ipv4 192.0.2.7:5432", "time": "0.001500"}
+
+
+def test_a_failure_tells_all_that_is_known() -> None:
+    failure = ElementTree.fromstring(junit([failed(errno="ECONNREFUSED")], HERE))[0][0][0]
+    assert failure.get("message") == "192.0.2.7:5432 answers with a RST: nobody listens there."
+    for words in ("next: ", "ruled out: ", "by hand: nc -vz -w 2 192.0.2.7 5432", '{"errno": "ECONNREFUSED"}'):
+        assert words in (failure.text or "")
+
+
+def test_text_from_the_peer_cannot_break_the_document() -> None:
+    document = junit([failed(said="</failure>\x00\x1b[31m & ]]>")], HERE)
+    assert "</failure>\\u0000" in (ElementTree.fromstring(document)[0][0][0].text or "")
