@@ -50,9 +50,9 @@ Duration = Annotated[
 
 
 class Options(BaseModel):
-    """Base of every block: frozen, unknown keys refused."""
+    """Base of every block: frozen, unknown keys refused. A string under a field is its text in `prober schema`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SecretFile(Options):

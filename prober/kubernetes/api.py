@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from OpenSSL import SSL
-
 from prober import __version__
 from prober.wire.certificates import carries_name, is_literal
 from prober.wire.http import Call, Fields, HttpBroken, HttpClient, Record
@@ -166,8 +164,6 @@ async def _failures() -> AsyncIterator[None]:
         raise ApiError(error.detail) from error
     except TimeoutError as error:
         raise ApiError("no answer in time") from error
-    except SSL.Error as error:
-        raise ApiError("the cluster's CA file cannot be used") from error
     except (OSError, ValueError) as error:
         raise ApiError(f"{type(error).__name__}: {error}") from error
 
