@@ -1,0 +1,71 @@
+"""What the documents say is so: their configurations load, their tables name every key, metric and reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from prober.config import schema
+from prober.config.load import load_text
+from prober.export.selfmetrics import SelfMetrics
+from prober.export.series import FAMILIES
+from prober.model import Vantage
+from prober.options import KindOptions, Options
+from prober.reasons import COMMON_FAILURES, REASONS, SKIPS
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+METRICS = (ROOT / "docs" / "metrics.md").read_text()
+
+
+def examples() -> list[object]:
+    """Every fenced YAML block that says of itself, in its first line, that it is a probes.yaml."""
+    return [
+        pytest.param(block, id=f"{path.name}-{number}")
+        for path in DOCUMENTS
+        for number, block in enumerate(
+            re.findall(r"^```yaml\n(# probes\.yaml\n.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+        )
+    ]
+
+
+@pytest.mark.parametrize("text", examples())
+def test_every_configuration_in_a_document_loads(text: str) -> None:
+    load_text(text, "probes.yaml", env={})
+
+
+def test_there_are_examples() -> None:
+    assert len(examples()) >= 3
+
+
+def test_every_key_is_in_the_reference() -> None:
+    models: list[type[Options]] = [schema.ConfigFile, schema.TargetEntry, schema.PathEntry, schema.Endpoints]
+    models += [schema.ProbeEntry, schema.Matrix, schema.Vantages, schema.Exclude, schema.Expect]
+    models += [type(getattr(KindOptions(), block)) for block in KindOptions.model_fields]
+    keys = {key for model in models for key in model.model_fields}
+    assert [key for key in sorted(keys) if not re.search(rf"`(?:\w+\.)?{key}`|`?\b{key}:", CONFIGURATION)] == []
+
+
+def test_every_metric_is_in_the_reference() -> None:
+    told = set(re.findall(r"^\| `(prober_\w+)`", METRICS, re.MULTILINE))
+    suffix = {"counter": "_total", "info": "_info"}
+    exported = {family.name + suffix.get(family.type, "") for family in FAMILIES}
+    registry = SelfMetrics(Vantage("here"), process=False).registry
+    exported |= {metric.name + suffix.get(metric.type, "") for metric in registry.collect()}
+    assert told == exported
+
+
+def test_every_reason_is_in_the_reference() -> None:
+    rows = dict(re.findall(r"^\| ([a-z]+) \| (.*) \|$", METRICS, re.MULTILINE))
+    expected = {str(layer): list(map(str, reasons)) for layer, reasons in REASONS.items()}
+    expected["any"] = [*map(str, COMMON_FAILURES), *map(str, SKIPS)]
+    assert {layer: re.findall(r"`(\w+)`", rows[layer]) for layer in expected} == expected
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_the_documents_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
