@@ -1,0 +1,182 @@
+"""What the keys of one block get wrong together, or what their types can't say. One function per block."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from prober.config import words
+from prober.config.address import check_resource, parse_server
+from prober.config.nodes import Document
+from prober.config.schema import Defaults
+from prober.config.settings import Asked, Settings
+from prober.options import (
+    DnsOptions,
+    Expect,
+    GrpcOptions,
+    HttpOptions,
+    KubernetesOptions,
+    ResolverOptions,
+    TlsOptions,
+)
+from prober.reasons import LADDERS, REASONS, Kind, Layer
+
+#: A key of the block with the steps into it, and what is wrong there.
+Finding = tuple[tuple[str | int, ...], str]
+#: RFC 9110 section 5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: custom metadata.
+_METADATA_KEY = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
+#: What `re` says without quoting the pattern, which may hold a secret.
+_PLAIN_MESSAGE = re.compile(r"[a-z ,)]+")
+_HTTP_EXPECTATIONS = ("status", "http_version", "headers", "body_contains", "body_matches", "body_not_contains")
+_DNS_EXPECTATIONS = ("answers", "rcode")
+
+
+def check_blocks(document: Document, asked: Asked, settings: Settings) -> None:
+    """Report what is wrong in the blocks that the probe's kind uses, where it is given."""
+    for name, check in _CHECKS.items():
+        stack = asked.block(name)
+        if any(block.model_fields_set for _, block in stack.places):
+            for keys, message in check(stack.merged()):
+                document.report(stack.where(*keys), message)
+    icmp, stack = settings.options.icmp, asked.block("icmp")
+    if asked.probe.kind is Kind.ICMP and (icmp.count - 1) * icmp.gap >= settings.timeout:
+        document.report(stack.where("count"), "{} requests, gap apart, don't fit into the timeout")
+
+
+def check_defaults(document: Document, defaults: Defaults) -> None:
+    """Report what is wrong in the blocks of the defaults by themselves, whether a probe uses them or not."""
+    for name, check in _CHECKS.items():
+        for keys, message in check(getattr(defaults, name)):
+            document.report(("defaults", name, *keys), message)
+
+
+def check_expect(document: Document, asked: Asked, settings: Settings) -> None:
+    """Report expectations that the kind can't meet, that contradict each other, or that are malformed."""
+    expect, stack, kind = settings.expect, asked.expect(), asked.probe.kind
+    for keys, message in (*_for_kind(expect, kind), *_negative(expect, kind), *_patterns(expect), *_answers(expect)):
+        document.report(stack.where(*keys), message)
+    version = settings.options.http.version
+    if version != "auto" and expect.http_version is not None and not expect.http_version.startswith(version[:1]):
+        document.report(stack.where("http_version"), f"http.version is {version}: this can't be met")
+
+
+def _tls(tls: TlsOptions) -> Iterator[Finding]:
+    if tls.min_version > tls.max_version:
+        yield ("min_version",), f"min_version {tls.min_version} is above max_version {tls.max_version}"
+    if tls.key_file is not None and tls.certificate_file is None:
+        yield ("key_file",), "a key without its certificate_file"
+    for position, protocol in enumerate(tls.alpn):
+        if not 0 < len(protocol.encode()) < 256:
+            yield ("alpn", position), "a protocol's name has 1 to 255 bytes (RFC 7301)"
+
+
+def _http(http: HttpOptions) -> Iterator[Finding]:
+    if http.bearer is not None and http.basic is not None:
+        yield ("bearer",), "either bearer or basic: a request has one Authorization"
+    for name, value in http.headers.items():
+        if not _TOKEN.fullmatch(name):
+            yield ("headers", name), "not the name of a header (RFC 9110 section 5.1)"
+        elif name.lower() == "authorization" and (http.bearer or http.basic):
+            yield ("headers", name), "bearer or basic already set Authorization"
+        elif isinstance(value, str) and re.search(r"[\r\n\0]", value):
+            yield ("headers", name), "a header's value is one line"
+
+
+def _grpc(grpc: GrpcOptions) -> Iterator[Finding]:
+    for name in grpc.metadata:
+        if not _METADATA_KEY.fullmatch(name):
+            yield ("metadata", name), "not a metadata key: lower-case letters, digits, _ . - and no grpc- in front"
+
+
+def _resolver(resolver: ResolverOptions) -> Iterator[Finding]:
+    servers: list[Finding] = [(("servers", position), text) for position, text in enumerate(resolver.servers)]
+    for keys, text in [*servers, *((("named", name), text) for name, text in resolver.named.items())]:
+        if (message := _complaint(parse_server, text)) is not None:
+            yield keys, message
+    for name in resolver.named:
+        if (message := _complaint(words.check_name, name)) is not None:
+            yield ("named", name), message.replace("{}", "the name")
+    for position, domain in enumerate(resolver.search or ()):
+        if (message := _complaint(words.check_host_name, domain)) is not None:
+            yield ("search", position), message
+
+
+def _dns(dns: DnsOptions) -> Iterator[Finding]:
+    if (message := _complaint(words.check_type, dns.type)) is not None:
+        yield ("type",), message
+
+
+def _kubernetes(kubernetes: KubernetesOptions) -> Iterator[Finding]:
+    if not kubernetes.resource.startswith("/"):
+        yield ("resource",), "{} does not begin with /"
+    elif (message := _complaint(check_resource, kubernetes.resource)) is not None:
+        yield ("resource",), message
+
+
+def _complaint(check: Callable[[str], object], text: str) -> str | None:
+    """What `check` says against `text`, None where it takes it."""
+    try:
+        check(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+_CHECKS: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
+    "tls": _tls,
+    "http": _http,
+    "grpc": _grpc,
+    "resolver": _resolver,
+    "dns": _dns,
+    "kubernetes": _kubernetes,
+}
+
+
+def _for_kind(expect: Expect, kind: Kind) -> Iterator[Finding]:
+    """Expectations of layers that the kind does not climb."""
+    for key in sorted(expect.model_fields_set):
+        if key in _HTTP_EXPECTATIONS and Layer.HTTP not in LADDERS[kind]:
+            yield (key,), f"kind {kind} makes no HTTP request"
+        elif key in _DNS_EXPECTATIONS and kind is not Kind.DNS:
+            yield (key,), f"only kind dns looks at answers, this is kind {kind}"
+
+
+def _negative(expect: Expect, kind: Kind) -> Iterator[Finding]:
+    """`failed` and `reason`."""
+    if expect.failed is None:
+        if expect.reason:
+            yield ("reason",), "a reason is expected of a layer: add failed: LAYER"
+        return
+    if expect.failed not in LADDERS[kind]:
+        yield ("failed",), f"kind {kind} does not climb {expect.failed} (it climbs {', '.join(LADDERS[kind])})"
+        return
+    known = REASONS[expect.failed]
+    for position, reason in enumerate(expect.reason):
+        if reason not in known:
+            near = words.suggest(reason, known) or f" (its reasons: {', '.join(known)})"
+            yield ("reason", position), f"{expect.failed} never fails with {{}}{near}"
+
+
+def _patterns(expect: Expect) -> Iterator[Finding]:
+    for position, status in enumerate(expect.status):
+        if not (re.fullmatch(r"[1-5]xx", status) if isinstance(status, str) else 100 <= status <= 599):
+            yield ("status", position), "{} is not a status: 100 to 599, or a class such as 2xx"
+    places: list[tuple[tuple[str, ...], str]] = [(("headers", name), text) for name, text in expect.headers.items()]
+    if expect.body_matches is not None:
+        places.append((("body_matches",), expect.body_matches))
+    for keys, text in places:
+        try:
+            re.compile(text)
+        except re.error as error:
+            why = f": {error.msg}" if _PLAIN_MESSAGE.fullmatch(error.msg) else ""
+            yield keys, f"not a regular expression{why} (position {error.pos})"
+
+
+def _answers(expect: Expect) -> Iterator[Finding]:
+    if expect.rcode is not None and expect.rcode not in words.RCODES:
+        yield ("rcode",), f"{{}} is not a response code{words.suggest(expect.rcode, words.RCODES)}"
+    elif expect.answers and expect.rcode not in (None, "NOERROR"):
+        yield ("answers",), "answers come with NOERROR alone: not with the rcode that is expected"

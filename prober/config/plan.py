@@ -1,0 +1,106 @@
+"""What a configuration costs before it is deployed: cells, probes, packets and connections per second. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from prober.config.words import is_address
+from prober.model import Cell
+from prober.reasons import Kind, Layer
+
+#: Packets of one layer when all goes well, both directions, acknowledgements counted. Retransmissions are not.
+PACKETS: Mapping[Layer, int] = {
+    Layer.TCP: 7,  # SYN, SYN-ACK, ACK; FIN and ACK both ways (RFC 9293 sections 3.5 and 3.6)
+    Layer.PROXY: 4,  # CONNECT, its answer, an ACK for each
+    Layer.TLS: 9,  # hello, three segments of server flight, Finished, session ticket, ACKs (RFC 8446 section 2)
+    Layer.HTTP: 4,  # request and answer of one segment each, an ACK for each
+    Layer.GRPC: 15,  # a connection of its own (7), prefaces and SETTINGS (4), request and answer (4)
+}
+#: A question and its answer: a datagram each, or a connection with both and their ACKs.
+QUERY_PACKETS: Mapping[str, int] = {"udp": 2, "tcp": PACKETS[Layer.TCP] + 4}
+#: What a Pod's resolv.conf has unless the probe says otherwise (dnsPolicy: ClusterFirst).
+NDOTS, SUFFIXES = 5, 3
+
+_LOOKUPS = (
+    f"a lookup asks one question per name tried; a name with fewer dots than ndots ({NDOTS} unless the probe says so) "
+    f"and no trailing dot tries every suffix of the search list ({SUFFIXES} unless the probe says so) and itself"
+)
+ASSUMPTIONS: tuple[str, ...] = (
+    "every layer holds, nothing is retransmitted, both directions and acknowledgements are counted",
+    _LOOKUPS,
+    "an answer fits into one segment, a certificate chain into three",
+    "a path to endpoints or to all addresses of a name counts as one address: multiply by how many there are",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many cells, and what they make in a second together."""
+
+    cells: int = 0
+    probes_per_second: float = 0.0
+    packets_per_second: float = 0.0
+    connections_per_second: float = 0.0
+
+    def __add__(self, other: Rate) -> Rate:
+        return Rate(
+            self.cells + other.cells,
+            self.probes_per_second + other.probes_per_second,
+            self.packets_per_second + other.packets_per_second,
+            self.connections_per_second + other.connections_per_second,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The rates of all cells together and of each probe; `open_ended` cells climb to as many addresses as there are."""
+
+    total: Rate
+    by_probe: Mapping[str, Rate]
+    open_ended: int
+
+
+def plan(cells: Iterable[Cell]) -> Plan:
+    """The plan of `cells`; what is assumed is in `ASSUMPTIONS`."""
+    total, by_probe, open_ended = Rate(), dict[str, Rate](), 0
+    for cell in cells:
+        rate = rate_of(cell)
+        total += rate
+        by_probe[cell.probe] = by_probe.get(cell.probe, Rate()) + rate
+        open_ended += cell.endpoint.service is not None or cell.endpoint.addresses == "all"
+    return Plan(total, by_probe, open_ended)
+
+
+def rate_of(cell: Cell) -> Rate:
+    """What one cell makes in a second."""
+    queries, transport = _queries(cell)
+    ladder = cell.ladder
+    packets = queries * QUERY_PACKETS[transport]
+    packets += 2 * cell.options.icmp.count if Layer.ICMP in ladder else 0
+    packets += sum(PACKETS[layer] for layer in ladder if layer in PACKETS)
+    packets += PACKETS[Layer.TLS] if Layer.GRPC in ladder and Layer.TLS in ladder else 0
+    connections = (Layer.TCP in ladder) + (Layer.GRPC in ladder) + (queries if transport == "tcp" else 0)
+    return Rate(1, 1 / cell.interval, packets / cell.interval, connections / cell.interval)
+
+
+def _queries(cell: Cell) -> tuple[int, str]:
+    """Questions of one run, and the transport they take."""
+    resolver, endpoint = cell.options.resolver, cell.endpoint
+    if cell.kind is Kind.DNS:
+        tcp = "tcp" in (cell.options.dns.transport, resolver.transport)
+        searched = cell.options.dns.search if cell.options.dns.search is not None else not endpoint.host
+        return (_tried(cell, endpoint.resource) if searched else 1), "tcp" if tcp else "udp"
+    host = endpoint.first_hop[0]
+    if endpoint.service is not None or is_address(host):
+        return 0, resolver.transport
+    return _tried(cell, host), resolver.transport
+
+
+def _tried(cell: Cell, name: str) -> int:
+    """Names that are asked for before the last of the search list has failed."""
+    resolver = cell.options.resolver
+    ndots = NDOTS if resolver.ndots is None else resolver.ndots
+    if name.endswith(".") or name.count(".") >= ndots:
+        return 1
+    return 1 + (SUFFIXES if resolver.search is None else len(resolver.search))

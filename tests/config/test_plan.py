@@ -1,0 +1,70 @@
+"""What cells cost: by hand, for one cell of each kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from prober.config.plan import Rate, plan, rate_of
+from prober.config.single import cell_for_url
+from prober.model import Cell, ServiceRef
+from prober.options import KindOptions
+from prober.reasons import Family, Kind
+
+
+def cell(url: str, kind: Kind | None = None, interval: float = 1.0, **options: Any) -> Cell:
+    made = cell_for_url(url, Family.IPV4, kind, options=KindOptions.model_validate(options))
+    return replace(made, interval=interval)
+
+
+#: URL, kind, options → packets and connections of one run.
+COSTS: list[tuple[str, Kind | None, dict[str, Any], int, int]] = [
+    ("icmp://192.0.2.1", None, {"icmp": {"count": 3}}, 6, 0),
+    ("icmp://example.com.", None, {}, 4, 0),
+    ("tcp://192.0.2.1:1", None, {}, 7, 1),
+    ("tcp://example.com:1", None, {}, 7 + 4 * 2, 1),
+    ("tcp://a.b.c.d.e.example:1", None, {}, 7 + 2, 1),
+    ("tcp://example.com:1", None, {"resolver": {"search": ["x.y"], "ndots": 2}}, 7 + 2 * 2, 1),
+    ("tcp://example.com:1", None, {"resolver": {"ndots": 1}}, 7 + 2, 1),
+    ("tcp://example.com.:1", None, {"resolver": {"transport": "tcp"}}, 7 + 11, 2),
+    ("tls://192.0.2.1", None, {}, 7 + 9, 1),
+    ("http://192.0.2.1", None, {}, 7 + 4, 1),
+    ("https://192.0.2.1", None, {}, 7 + 9 + 4, 1),
+    ("https://192.0.2.1", Kind.TCP, {}, 7, 1),
+    ("https://192.0.2.1", Kind.KUBERNETES, {}, 7 + 9 + 4, 1),
+    ("grpc://192.0.2.1", None, {}, 7 + 15, 2),
+    ("grpcs://192.0.2.1", None, {}, 7 + 9 + 15 + 9, 2),
+    ("dns:///example.com", None, {}, 8, 0),
+    ("dns:///example.com.", None, {}, 2, 0),
+    ("dns://192.0.2.1/example.com", None, {}, 2, 0),
+    ("dns://192.0.2.1/example.com?transport=tcp", None, {}, 11, 1),
+]
+
+
+@pytest.mark.parametrize(("url", "kind", "options", "packets", "connections"), COSTS)
+def test_the_packets_and_connections_of_one_run(
+    url: str, kind: Kind | None, options: dict[str, Any], packets: int, connections: int
+) -> None:
+    assert rate_of(cell(url, kind, **options)) == Rate(1, 1.0, packets, connections)
+
+
+def test_rates_add_up_by_probe_and_in_all() -> None:
+    web, ping = cell("http://192.0.2.1", interval=10.0), replace(cell("icmp://192.0.2.1", interval=2.0), probe="ping")
+    made = plan([web, web, ping])
+    assert made.by_probe == {"try": Rate(2, 0.2, 2.2, 0.2), "ping": Rate(1, 0.5, 1.0, 0.0)}
+    assert made.total == Rate(3, pytest.approx(0.7), pytest.approx(3.2), pytest.approx(0.2))  # type: ignore[arg-type]  # approx stands for a float
+    assert made.open_ended == 0
+
+
+def test_nothing_costs_nothing() -> None:
+    assert plan([]).total == Rate(0, 0.0, 0.0, 0.0)
+
+
+def test_cells_with_as_many_addresses_as_there_will_be_are_counted_apart() -> None:
+    one = cell("http://web.svc")
+    every = replace(one, endpoint=replace(one.endpoint, addresses="all"))
+    service = replace(one, endpoint=replace(one.endpoint, service=ServiceRef("app", "web", 80)))
+    assert plan([one, every, service]).open_ended == 2
+    assert rate_of(service).packets_per_second == 11, "EndpointSlices take the place of the lookup"
