@@ -155,9 +155,9 @@ def _ndots(text: str) -> int:
 
 
 def _server(text: str) -> Server:
-    from prober.wire.resolvconf import parse_server
+    from prober.wire.resolvconf import Server
 
     try:
-        return parse_server(text)
+        return Server.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

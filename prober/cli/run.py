@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `prober run`."""
     option = parser.add_argument
     option("-c", "--config", type=Path, default=Path("probes.yaml"), metavar="FILE", help="default: %(default)s")
-    option("--listen", default=":9790", metavar="HOST:PORT", help="an empty HOST is every address; default: %(default)s")
+    option("--listen", default=":9790", metavar="HOST:PORT", help="no HOST is every address; default: %(default)s")
     option("--events", choices=_EVENTS, default="changes", help="what the event log tells; default: %(default)s")
     option("--drain", type=_duration, default=10.0, metavar="DURATION", help="what runs under way get at the end: 10s")
     option("--log-level", choices=_LEVELS, default="info", help="default: %(default)s")

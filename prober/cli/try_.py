@@ -14,9 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from prober.addresses import literal_family, parse_server
 from prober.cli.climbing import climb_all
 from prober.cli.exits import USAGE, exit_code
-from prober.config.address import literal_family, parse_connect, parse_server, parse_url
+from prober.config.address import parse_connect, parse_url
 from prober.config.single import cell_for_url
 from prober.export.runs import run_as_dict
 from prober.kubernetes.vantage import find_vantage

@@ -10,9 +10,9 @@ import ipaddress
 import re
 from typing import Literal, NamedTuple, get_args
 
+from prober.addresses import parse_server
 from prober.config.words import HOST_NAME, RECORD_TYPES, check_host_name, suggest
 from prober.model import DEFAULT_PORTS, Endpoint, Scheme
-from prober.reasons import Family
 
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 Transport = Literal["udp", "tcp"]
@@ -26,14 +26,6 @@ class Question(NamedTuple):
 
     type: str | None
     transport: Transport | None
-
-
-def literal_family(host: str) -> Family | None:
-    """The family of an address literal, None for a name."""
-    try:
-        return Family.IPV4 if ipaddress.ip_address(host).version == 4 else Family.IPV6
-    except ValueError:
-        return None
 
 
 def parse_url(text: str, shown: str | None = None) -> Endpoint:
@@ -91,16 +83,6 @@ def parse_proxy(text: str, shown: str | None = None) -> Endpoint:
     if proxy.scheme != "http" or proxy.resource != "/":
         raise ValueError("a proxy is written http://host:port")
     return proxy
-
-
-def parse_server(text: str) -> tuple[str, int]:
-    """Address and port (53) of a DNS server: `address`, `address:port` or `[v6]:port`. ValueError for a name."""
-    if literal_family(text) is not None:
-        return text, DEFAULT_PORTS["dns"]
-    host, port = split_host_port(text)
-    if literal_family(host) is None:
-        raise ValueError("a DNS server is an address, with :port where it is not 53")
-    return host, DEFAULT_PORTS["dns"] if port is None else port
 
 
 def split_host_port(authority: str) -> tuple[str, int | None]:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from prober.addresses import parse_server
 from prober.config import words
-from prober.config.address import check_resource, parse_server
+from prober.config.address import check_resource
 from prober.config.nodes import Document
 from prober.config.schema import Defaults
 from prober.config.settings import Asked, Settings

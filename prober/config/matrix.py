@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
-from prober.config.address import literal_family
+from prober.addresses import literal_family
 from prober.config.parts import Config, Probe, Source, Square
 from prober.config.schema import Vantages
 from prober.model import Cell, Endpoint, Vantage

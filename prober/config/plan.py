@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from prober.config.words import is_address
+from prober.addresses import is_literal
 from prober.model import Cell
 from prober.reasons import Kind, Layer
 
@@ -92,7 +92,7 @@ def _queries(cell: Cell) -> tuple[int, str]:
         searched = cell.options.dns.search if cell.options.dns.search is not None else not endpoint.host
         return (_tried(cell, endpoint.resource) if searched else 1), "tcp" if tcp else "udp"
     host = endpoint.first_hop[0]
-    if endpoint.service is not None or is_address(host):
+    if endpoint.service is not None or is_literal(host):
         return 0, resolver.transport
     return _tried(cell, host), resolver.transport
 

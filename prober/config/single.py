@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prober.config.address import literal_family, parse_question, parse_url
+from prober.addresses import literal_family
+from prober.config.address import parse_question, parse_url
 from prober.config.kinds import BY_SCHEME, refuse_scheme
 from prober.model import Cell
 from prober.options import Expect, KindOptions

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from prober.config.address import Question, literal_family, parse_question, parse_server
+from prober.addresses import literal_family, parse_server
+from prober.config.address import Question, parse_question
 from prober.config.axes import Axes, Chosen
 from prober.config.errors import Loc
 from prober.config.kinds import BARE, PRESET, PRESET_PATHS, refuse_scheme

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from prober.config.address import literal_family, parse_connect, parse_proxy, parse_url
+from prober.addresses import literal_family
+from prober.config.address import parse_connect, parse_proxy, parse_url
 from prober.config.errors import Loc
 from prober.config.messages import validate
 from prober.config.nodes import Document

@@ -6,11 +6,11 @@ never exported. A message may hold `{}`: it stands for the value as the file has
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from prober.addresses import is_literal
 from prober.config.substitute import Filled
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
@@ -55,15 +55,6 @@ def one_of(known: Iterable[str], word: object) -> str:
     )
 
 
-def is_address(text: str) -> bool:
-    """`text` is an IPv4 or IPv6 literal."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def refuse_variable(value: object) -> object:
     """`value`, unless variables were filled into it. ValueError: it becomes a metric label."""
     if isinstance(value, Filled):
@@ -73,7 +64,7 @@ def refuse_variable(value: object) -> object:
 
 def check_name(value: str) -> str:
     """`value` as the name of a probe, target, path or server. ValueError where it can be none."""
-    if is_address(value):
+    if is_literal(value):
         raise ValueError("{} is an address: a name becomes a metric label, and addresses are kept out of those")
     if not re.fullmatch(NAME, value):
         raise ValueError("{} is not a name (letters, digits, dots, dashes and underscores, at most 63)")
@@ -89,7 +80,7 @@ def check_service(value: str) -> str:
 
 def check_host_name(value: str) -> str:
     """`value` as a DNS name to ask for. ValueError for addresses and for what no DNS name can look like."""
-    if is_address(value):
+    if is_literal(value):
         raise ValueError(
             "{} is an address, not a name (for a reverse look-up ask for its in-addr.arpa or ip6.arpa name)"
         )

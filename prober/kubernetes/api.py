@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from prober import __version__
-from prober.wire.certificates import carries_name, is_literal
+from prober.addresses import is_literal
+from prober.wire.certificates import carries_name
 from prober.wire.http import Call, Fields, HttpBroken, HttpClient, Record
 from prober.wire.stream import Stream
 from prober.wire.tcp import open_tcp

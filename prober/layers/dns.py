@@ -9,12 +9,13 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
+from prober.addresses import is_literal
 from prober.layers.base import Ascent, Failed, Skipped
 from prober.model import Cell, Evidence
 from prober.reasons import Family, Reason
 from prober.wire.dnsmessage import Step, same_records
 from prober.wire.exchange import Trail, look_up
-from prober.wire.resolvconf import ResolvConf, Server, is_literal, system
+from prober.wire.resolvconf import ResolvConf, Server, system
 from prober.wire.resolver import Lookup
 
 ADDRESS_TYPES = {Family.IPV4: "A", Family.IPV6: "AAAA"}

@@ -13,6 +13,7 @@ from typing import Final
 
 from cryptography import x509
 
+from prober.addresses import is_literal
 from prober.layers.base import Ascent, Failed
 from prober.model import Cell
 from prober.reasons import Kind, Reason
@@ -20,7 +21,6 @@ from prober.wire.certificates import (
     SeenIssuers,
     carries_name,
     facts,
-    is_literal,
     misses_intermediate,
     trusted_organizations,
 )

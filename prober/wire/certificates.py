@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+
+from prober.addresses import is_literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,6 @@ def carries_name(certificate: x509.Certificate, name: str) -> bool:
         else:
             verify_certificate_hostname(certificate, name)
     except (VerificationError, CertificateError):
-        return False
-    return True
-
-
-def is_literal(name: str) -> bool:
-    """Whether `name` is an address literal rather than a DNS name."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
         return False
     return True
 

@@ -5,8 +5,6 @@ Parsing is pure; `system` reads the file again only when it has changed. What is
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,11 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from prober.addresses import DNS_PORT, is_literal, parse_server
 from prober.options import ResolverOptions
 from prober.reasons import Family
 
 SYSTEM = Path("/etc/resolv.conf")
-DNS_PORT = 53
 # resolv.h: MAXNS, RES_MAXNDOTS, RES_MAXRETRANS, RES_MAXRETRY
 MAX_SERVERS, MAX_NDOTS, MAX_TIMEOUT, MAX_ATTEMPTS = 3, 15, 30, 5
 
@@ -29,6 +27,11 @@ class Server:
 
     address: str
     port: int = DNS_PORT
+
+    @classmethod
+    def parse(cls, text: str) -> Server:
+        """A server from `address`, `address:port` or `[v6]:port`. ValueError for anything else, names included."""
+        return cls(*parse_server(text))
 
     @property
     def family(self) -> Family:
@@ -63,36 +66,13 @@ class ResolvConf:
         """This configuration with each given option in the place of its own. ValueError for a bad server."""
         return replace(
             self,
-            servers=tuple(parse_server(text) for text in options.servers) or self.servers,
+            servers=tuple(Server.parse(text) for text in options.servers) or self.servers,
             search=self.search if options.search is None else options.search,
             ndots=self.ndots if options.ndots is None else options.ndots,
             timeout=self.timeout if options.timeout is None else options.timeout,
             attempts=self.attempts if options.attempts is None else options.attempts,
             use_tcp=self.use_tcp or options.transport == "tcp",
         )
-
-
-def is_literal(host: str) -> bool:
-    """`host` is an IPv4 or IPv6 address (a zone id is allowed), not a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-_WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?")
-
-
-def parse_server(text: str) -> Server:
-    """A `Server` from `address`, `address:port` or `[v6]:port`. ValueError for anything else, names included."""
-    if is_literal(text):
-        return Server(text)
-    match = _WITH_PORT.fullmatch(text)
-    host, port = (match[1] or match[2], int(match[3] or DNS_PORT)) if match else ("", 0)
-    if not is_literal(host) or not 0 < port < 65536:
-        raise ValueError(f"not a server: {text!r} (write an address, address:port or [v6]:port)")
-    return Server(host, port)
 
 
 _FLAGS: Mapping[str, str] = MappingProxyType(

@@ -79,7 +79,7 @@ def test_people_read_a_table_and_one_line_of_cost(capsys: pytest.CaptureFixture[
         (["a..b"], "argument NAME: not a domain name: 'a..b'"),
         (["web", "--type", "A,ZZ"], "argument --type: unknown record type: ZZ"),
         (["web", "--type", ","], "argument --type: no record type given"),
-        (["web", "--server", "dns.example"], "argument --server: not a server: 'dns.example'"),
+        (["web", "--server", "dns.example"], "argument --server: a DNS server is an address"),
         (["web", "--ndots", "16"], "argument --ndots: not a number from 0 to 15: '16'"),
         (["web", "--as", "bionic"], "argument --as: invalid choice: 'bionic'"),
         ([], "the following arguments are required: NAME"),

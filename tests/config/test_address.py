@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prober.addresses import literal_family, parse_server
 from prober.config.address import (
     SCHEMES,
-    literal_family,
     parse_connect,
     parse_proxy,
     parse_question,
-    parse_server,
     parse_url,
 )
 from prober.reasons import Family

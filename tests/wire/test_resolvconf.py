@@ -11,7 +11,7 @@ import pytest
 from prober.options import ResolverOptions
 from prober.reasons import Family
 from prober.wire import resolvconf
-from prober.wire.resolvconf import ResolvConf, Server, parse, parse_server, system
+from prober.wire.resolvconf import ResolvConf, Server, parse, system
 
 POD = """\
 search app.svc.cluster.local svc.cluster.local cluster.local
@@ -85,16 +85,16 @@ def test_without_a_search_line_the_hostname_gives_the_domain(hostname: str, sear
     ],
 )
 def test_a_server_is_written_as_it_is_read(text: str, server: Server) -> None:
-    assert parse_server(text) == server
-    assert parse_server(str(server)) == server
+    assert Server.parse(text) == server
+    assert Server.parse(str(server)) == server
     assert server.family is (Family.IPV6 if "fd00" in text else Family.IPV4)
 
 
 @pytest.mark.parametrize("text", ["", "dns.example.com", "10.0.0.1:", "10.0.0.1:0", "10.0.0.1:99999", "[fd00::1]53",
                                   "10.0.0.1:dns", "10.0.0", "[::1"])  # fmt: skip
 def test_what_is_no_server_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not a server"):
-        parse_server(text)
+    with pytest.raises(ValueError, match="a DNS server is an address"):
+        Server.parse(text)
 
 
 def test_options_override_singly() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from math import ceil
 
+from prober.addresses import is_literal
 from prober.export.shell import field_parts, parts_of, quote
 from prober.model import Run
 from prober.options import Secret
@@ -49,13 +49,4 @@ class Line:
 
     def family(self, address: str) -> list[str]:
         """`-4` or `-6` where `address` is a name and leaves that open."""
-        return [] if literal(address) else ["-6" if self.cell.family is Family.IPV6 else "-4"]
-
-
-def literal(host: str) -> bool:
-    """Whether `host` is an address (IPv6 with or without a zone) rather than a name."""
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
+        return [] if is_literal(address) else ["-6" if self.cell.family is Family.IPV6 else "-4"]

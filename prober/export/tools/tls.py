@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prober.export.tools.line import Line, literal
+from prober.addresses import is_literal
+from prober.export.tools.line import Line
 from prober.options import TlsOptions
 from prober.reasons import Kind
 from prober.units import host_port
@@ -17,7 +18,7 @@ def openssl(line: Line) -> list[str]:
     command = ["openssl", "s_client", *line.words("-connect", host_port(*line.goal))]
     if line.proxied:
         command += line.words("-proxy", host_port(*line.hop))
-    if literal(name):
+    if is_literal(name):
         command += ["-noservername", *line.words("-verify_ip", name)]
     else:
         command += line.words("-servername", name, "-verify_hostname", name)
