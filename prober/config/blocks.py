@@ -29,6 +29,8 @@ Finding = tuple[tuple[str | int, ...], str]
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: custom metadata.
 _METADATA_KEY = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
+#: Headers that say how long a message is (RFC 9112 section 6): a wrong one would be our own mistake.
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 #: What `re` says without quoting the pattern, which may hold a secret.
 _PLAIN_MESSAGE = re.compile(r"[a-z ,)]+")
 _HTTP_EXPECTATIONS = ("status", "http_version", "headers", "body_contains", "body_matches", "body_not_contains")
@@ -42,6 +44,8 @@ def check_blocks(document: Document, asked: Asked, settings: Settings) -> None:
         if any(block.model_fields_set for _, block in stack.places):
             for keys, message in check(stack.merged()):
                 document.report(stack.where(*keys), message)
+    if asked.probe.kind is Kind.KUBERNETES and not settings.options.tls.verify:
+        document.report(asked.block("tls").where("verify"), "the Pod's token is sent to no server that is not verified")
     icmp, stack = settings.options.icmp, asked.block("icmp")
     if asked.probe.kind is Kind.ICMP and (icmp.count - 1) * icmp.gap >= settings.timeout:
         document.report(stack.where("count"), "{} requests, gap apart, don't fit into the timeout")
@@ -75,11 +79,15 @@ def _tls(tls: TlsOptions) -> Iterator[Finding]:
 
 
 def _http(http: HttpOptions) -> Iterator[Finding]:
+    if http.method == "CONNECT":
+        yield ("method",), "CONNECT opens tunnels: a path's proxy: does that"
     if http.bearer is not None and http.basic is not None:
         yield ("bearer",), "either bearer or basic: a request has one Authorization"
     for name, value in http.headers.items():
         if not _TOKEN.fullmatch(name):
             yield ("headers", name), "not the name of a header (RFC 9110 section 5.1)"
+        elif name.lower() in _FRAMING:
+            yield ("headers", name), "how long the body is, is found out: leave it out"
         elif name.lower() == "authorization" and (http.bearer or http.basic):
             yield ("headers", name), "bearer or basic already set Authorization"
         elif isinstance(value, str) and re.search(r"[\r\n\0]", value):
