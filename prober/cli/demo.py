@@ -86,12 +86,14 @@ async def _serve(args: argparse.Namespace, screen: Screen, sockets: Sequence[soc
     from prober.cli.summary import Summary
     from prober.engine.host import serve
     from prober.engine.service import Service
+    from prober.kubernetes.api import ApiAccess
     from prober.kubernetes.vantage import find_vantage
     from prober.lab.sockets import loopback_families
     from prober.web.app import build_app
 
     families = tuple(_FAMILIES[number] for number in loopback_families())
-    service = Service(lab.config_path, replace(find_vantage(), families=families, resolver_families=families))
+    vantage = replace(find_vantage(), families=families, resolver_families=families)
+    service = Service(lab.config_path, vantage, api=ApiAccess.of(lab.kubernetes))
     stop = asyncio.Event()
     shown: list[asyncio.Task[None]] = []
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from prober.config.errors import ConfigError
 from prober.config.load import load, load_text
 from prober.config.matrix import expand
-from prober.layers.rungs import rung_of
+from prober.engine.warm import import_rungs
 from prober.model import Cell, Vantage
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,7 @@ def read_matrix(path: Path, vantage: Vantage, before: Matrix = NOTHING) -> Matri
     text = _read(path)
     large = before.cells and (len(text) > LARGE or len(before.cells) > MANY)
     matrix = (_far(text, str(path), vantage, before) if large else None) or _near(text, str(path), vantage, before)
-    for kind, layer in {(cell.kind, layer) for cell in matrix.cells for layer in cell.ladder}:
-        rung_of(kind, layer)
+    import_rungs(matrix.cells)
     return matrix
 
 

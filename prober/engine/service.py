@@ -21,6 +21,7 @@ from prober.engine.endpoints import Endpoints, Unknown
 from prober.engine.loading import Matrix
 from prober.engine.reload import POLL, Reloader, ReloadResult
 from prober.engine.scheduler import MAX_IN_FLIGHT, Scheduler
+from prober.engine.warm import fill
 from prober.export.cells import CellMetrics
 from prober.export.events import EventLog
 from prober.export.exposition import Exposition
@@ -101,6 +102,7 @@ class Service:
         self._scheduler = Scheduler(self._fire, self, max_in_flight=limit)
         await self._reloader.first()
         await self._endpoints.start()
+        fill(self._kit, self._reloader.matrix.cells)
         self._scheduler.start()
         self._tasks = (asyncio.create_task(self._watch_loop()), asyncio.create_task(self._reloader.watch(self._poll)))
         self._probing = True

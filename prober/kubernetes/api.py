@@ -57,6 +57,12 @@ class ApiAccess:
         host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT")
         return cls(host, int(port)) if host and port and port.isdigit() else None
 
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> ApiAccess:
+        """From plain values under the same names, as JSON has them."""
+        files = Path(described["token_file"]), Path(described["ca_file"])
+        return cls(described["host"], described["port"], *files)
+
     @property
     def authority(self) -> str:
         """`host:port`, IPv6 in brackets."""

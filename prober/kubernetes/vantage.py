@@ -21,6 +21,7 @@ from prober.wire.resolvconf import SYSTEM, parse
 
 log = logging.getLogger(__name__)
 
+USUAL_DOMAIN, DOMAIN_VARIABLE = "cluster.local", "PROBER_CLUSTER_DOMAIN"
 ZONE_LABEL, REGION_LABEL = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
 #: Family → address family of the socket API, an address of the documentation (RFC 5737, RFC 3849), the loopback.
 _WAYS: Mapping[Family, tuple[int, str, str]] = MappingProxyType(
@@ -32,8 +33,25 @@ _WAYS: Mapping[Family, tuple[int, str, str]] = MappingProxyType(
 
 
 def find_vantage() -> Vantage:
-    """The vantage of this process: see `vantage_from_environment`."""
+    """The vantage of this process: see `vantage_from_environment`.
+
+    Where the cluster's domain is not the usual one, `PROBER_CLUSTER_DOMAIN` is set for the configuration to use, unless
+    the manifests have set it.
+    """
+    domain = cluster_domain(_text(SYSTEM))
+    if domain is not None and domain != USUAL_DOMAIN:
+        os.environ.setdefault(DOMAIN_VARIABLE, domain)
     return vantage_from_environment(os.environ)
+
+
+def cluster_domain(resolv_conf: str) -> str | None:
+    """The domain in the search list that the kubelet writes (`NAMESPACE.svc.DOMAIN svc.DOMAIN DOMAIN`), None elsewhere.
+
+    A Service's name ends in `.svc.` and this domain (Kubernetes DNS-Based Service Discovery, section 2.1).
+    """
+    search = parse(resolv_conf).search
+    domains = [name.removeprefix("svc.") for name in search if name.startswith("svc.")]
+    return next((domain.rstrip(".") for domain in domains if domain in search), None)
 
 
 def vantage_from_environment(env: Mapping[str, str], resolv_conf: Path = SYSTEM) -> Vantage:
@@ -98,11 +116,15 @@ def _families_of(addresses: Iterable[str]) -> tuple[Family, ...]:
 
 def _resolver_families(resolv_conf: Path) -> tuple[Family, ...]:
     """The families of the name servers. Without the file it is the one on this machine (resolv.conf(5))."""
+    return tuple(dict.fromkeys(server.family for server in parse(_text(resolv_conf)).servers))
+
+
+def _text(file: Path) -> str:
+    """What the file says; nothing where it cannot be read."""
     try:
-        text = resolv_conf.read_text(encoding="utf-8", errors="replace")
+        return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        text = ""
-    return tuple(dict.fromkeys(server.family for server in parse(text).servers))
+        return ""
 
 
 def _api_server(env: Mapping[str, str]) -> tuple[str, int] | None:

@@ -46,6 +46,7 @@ defaults:
 targets:
   web-api:                                   # one application, and the ways to it
     paths:
+      pod:     {url: "tcp://web-api.app.svc.cluster.local:$web", endpoints: {service: app/web-api, port: http}}
       service: {url: "http://web-api.app.svc.cluster.local:$web/health"}
       ingress: {url: "https://api.example.com/health", connect: "ingress.lab.svc.cluster.local:$ingress"}
       proxied: {url: "https://api.example.com/health", proxy: "http://proxy.lab.svc.cluster.local:$proxy"}
@@ -85,7 +86,7 @@ probes:
   # The same paths again, but only as far as their connection and their certificate.
   - name: web-l4
     kind: tcp
-    matrix: {target: [web-api], path: [service, ingress]}
+    matrix: {target: [web-api], path: [pod, service, ingress]}
     interval: 1s
   - name: edge-tls
     kind: tls

@@ -52,6 +52,8 @@ _ALL = (
     Fault("dns-malformed", "Replies about example.com are cut off in the middle.", L.DNS, R.MALFORMED, OUTSIDE),
     Fault("dns-truncated", "Replies about the headless Service come truncated, and DNS over TCP is cut off.",
           L.DNS, R.TRUNCATED, ("headless",)),
+    Fault("endpoints-not-ready", "No Pod behind web-api is ready: its EndpointSlices have no ready address.",
+          L.DNS, R.NO_DATA, ("web-l4/*/pod/*",)),
     Fault("tcp-refused", "Nobody listens on the port of web-api.", L.TCP, R.REFUSED, ("web", "web-l4/*/service/*")),
     Fault("tcp-timeout", "web-api no longer accepts: its backlog is full, SYNs are dropped.",
           L.TCP, R.TIMEOUT, ("web", "web-l4/*/service/*")),

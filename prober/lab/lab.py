@@ -86,6 +86,7 @@ class Lab:
         """Bring what is not read at each request into the state that the switches ask for."""
         modes = {None: Mode.OPEN, "tcp-refused": Mode.CLOSED, "tcp-timeout": Mode.FULL}
         await self._web.become(modes[self._switches.first("tcp-refused", "tcp-timeout")])
+        await self.slices.set_ready("web-api", not self._switches.on("endpoints-not-ready"))
         await self._forbidden.become(Mode.OPEN if self._switches.on("canary-open") else Mode.CLOSED)
 
     async def _start(self) -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import socket
 from pathlib import Path
 
 import pytest
 
-from prober.kubernetes.vantage import find_vantage, machine_families, parse_labels, vantage_from_environment
+from prober.kubernetes.vantage import (
+    cluster_domain,
+    find_vantage,
+    machine_families,
+    parse_labels,
+    vantage_from_environment,
+)
 from prober.model import Vantage
 from prober.reasons import Family
 
@@ -126,3 +133,32 @@ def test_a_labels_file_that_is_not_there_is_said_and_survived(caplog: pytest.Log
 def test_labels_are_read_from_the_downward_api_format() -> None:
     text = 'app.kubernetes.io/name="prober"\nempty=""\n\nodd\npod-template-hash="5d9"\n'
     assert parse_labels(text) == {"app.kubernetes.io/name": "prober", "empty": "", "pod-template-hash": "5d9"}
+
+
+@pytest.mark.parametrize(
+    ("search", "domain"),
+    [
+        ("search app.svc.cluster.local svc.cluster.local cluster.local", "cluster.local"),
+        ("search app.svc.k8s.example.com svc.k8s.example.com k8s.example.com example.com", "k8s.example.com"),
+        ("search svc.example.com", None),
+        ("search example.com", None),
+        ("", None),
+    ],
+)
+def test_the_cluster_domain_is_what_the_kubelet_searches(search: str, domain: str | None) -> None:
+    assert cluster_domain(f"nameserver 10.96.0.10\n{search}\noptions ndots:5\n") == domain
+
+
+def test_another_cluster_domain_is_offered_to_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("nameserver 10.96.0.10\nsearch app.svc.corp.internal svc.corp.internal corp.internal\n")
+    monkeypatch.setattr("prober.kubernetes.vantage.SYSTEM", conf)
+    monkeypatch.delenv("PROBER_CLUSTER_DOMAIN", raising=False)
+    monkeypatch.setenv("PROBER_NODE", "node-a")
+    find_vantage()
+    assert os.environ["PROBER_CLUSTER_DOMAIN"] == "corp.internal"
+    monkeypatch.setenv("PROBER_CLUSTER_DOMAIN", "set.by.the.manifests")
+    find_vantage()
+    assert os.environ["PROBER_CLUSTER_DOMAIN"] == "set.by.the.manifests"
