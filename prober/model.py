@@ -117,6 +117,15 @@ class Cell:
         return f"{self.probe}/{self.target}/{self.path}/{self.family}"
 
     @property
+    def alpn(self) -> tuple[str, ...]:
+        """The protocols that its handshake offers (RFC 7301), in order; none: the extension is left out."""
+        if self.options.tls.alpn or self.kind is Kind.TLS:
+            return self.options.tls.alpn
+        if self.kind is Kind.GRPC:
+            return ("h2",)
+        return {"auto": ("h2", "http/1.1"), "2": ("h2",), "1.1": ("http/1.1",)}[self.options.http.version]
+
+    @property
     def ladder(self) -> tuple[Layer, ...]:
         """The layers this cell climbs, in order."""
         return climbs(self.kind, self.endpoint)

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+
+def rfc3339(moment: datetime) -> str:
+    """An aware time in UTC as RFC 3339 section 5.6 writes it, to the microsecond: `2026-11-22T10:00:00.123456Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
 
 def human_seconds(seconds: float) -> str:
     """`17 µs`, `310 µs`, `1.1 ms`, `31.2 ms`, `420 ms`, `3.00 s`, `75 s`: three digits are enough to compare."""

@@ -16,6 +16,7 @@ from time import monotonic
 from prober.export.lines import LineWriter
 from prober.export.runs import run_as_dict
 from prober.model import Run, Vantage
+from prober.units import rfc3339
 
 #: Missed runs are summed up over this many seconds.
 SUMMARY = 60.0
@@ -108,4 +109,4 @@ class EventLog:
 
 def _time(moment: datetime | None) -> str | None:
     """RFC 3339 with microseconds, UTC."""
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return None if moment is None else rfc3339(moment)

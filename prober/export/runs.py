@@ -5,10 +5,9 @@ Pure. The keys, their order and their units (seconds) are a public contract: add
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from prober.export.reproduce import reproduce
 from prober.model import Outcome, Run, Vantage, Verdict
+from prober.units import rfc3339
 
 
 def run_as_dict(run: Run, vantage: Vantage | None) -> dict[str, object]:
@@ -24,7 +23,7 @@ def run_as_dict(run: Run, vantage: Vantage | None) -> dict[str, object]:
         "path": run.cell.path,
         "family": run.cell.family.value,
         "vantage": None if vantage is None else _vantage(vantage),
-        "started_at": run.started_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "started_at": rfc3339(run.started_at),
         "ok": run.ok,
         "seconds": round(run.seconds, 6),
         "address": run.address,

@@ -96,20 +96,12 @@ def settings_of(cell: Cell) -> TlsSettings:
     ca_file = tls.ca_file
     if ca_file is None and cell.kind is Kind.KUBERNETES and cell.options.kubernetes.ca_file.exists():
         ca_file = cell.options.kubernetes.ca_file
-    return TlsSettings(ca_file, _offered(cell), tls.min_version, tls.max_version, tls.certificate_file, tls.key_file)
+    return TlsSettings(ca_file, cell.alpn, tls.min_version, tls.max_version, tls.certificate_file, tls.key_file)
 
 
 def name_of(cell: Cell) -> str:
     """The name for SNI and verification: without a final dot (RFC 6066 section 3)."""
     return (cell.options.tls.server_name or cell.endpoint.host).rstrip(".")
-
-
-def _offered(cell: Cell) -> tuple[str, ...]:
-    if cell.options.tls.alpn or cell.kind is Kind.TLS:
-        return cell.options.tls.alpn
-    if cell.kind is Kind.GRPC:
-        return ("h2",)
-    return {"auto": ("h2", "http/1.1"), "2": ("h2",), "1.1": ("http/1.1",)}[cell.options.http.version]
 
 
 def _demanded(cell: Cell) -> tuple[str, ...]:
@@ -162,7 +154,7 @@ def _judge(ascent: Ascent, stream: TlsStream, settings: TlsSettings, name: str) 
             raise Failed(next(reason for reason in PRIORITY if reason in complaints))
     demanded = _demanded(ascent.cell)
     if demanded and stream.alpn not in demanded:
-        raise Failed(Reason.NO_ALPN, f"offered {', '.join(_offered(ascent.cell))}, the server chose {stream.alpn}")
+        raise Failed(Reason.NO_ALPN, f"offered {', '.join(ascent.cell.alpn)}, the server chose {stream.alpn}")
 
 
 def _reason_of(

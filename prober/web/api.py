@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 
 from starlette.datastructures import QueryParams
@@ -16,6 +16,7 @@ from prober.export.pace import Pace
 from prober.export.runs import run_as_dict, verdict_as_dict
 from prober.model import Run, Vantage
 from prober.reasons import Family
+from prober.units import rfc3339
 from prober.web.query import CELL_FILTERS, CellFilter, choice, number
 from prober.web.stream import json_list
 from prober.web.view import ServiceView
@@ -43,7 +44,7 @@ def cell_as_dict(entry: Entry, vantage: Vantage) -> dict[str, object]:
         "kind": cell.kind.value,
         "interval": cell.interval,
         "state": entry.state.value,
-        "since": None if entry.since is None else timestamp(entry.since),
+        "since": None if entry.since is None else rfc3339(entry.since),
         "streak": entry.streak,
         "latest": None if latest is None else run_as_dict(latest, vantage),
         "verdict": None if verdict is None else verdict_as_dict(verdict),
@@ -84,8 +85,3 @@ async def newest_runs(entries: Iterable[Entry], takes: Callable[[Run], bool], li
 def _backwards(entry: Entry) -> Iterator[Run]:
     """The runs of an entry as they are now, newest first."""
     return reversed(entry.recent.copy())
-
-
-def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC, to the microsecond."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

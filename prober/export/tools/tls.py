@@ -25,7 +25,7 @@ def openssl(line: Line) -> list[str]:
     for flag, value in (("-CAfile", ca_file(line)), ("-cert", options.certificate_file), ("-key", options.key_file)):
         if value is not None:
             command += line.words(flag, str(value))
-    if alpn := _alpn(line):
+    if alpn := line.cell.alpn:
         command += line.words("-alpn", ",".join(alpn))
     return [*command, *_openssl_versions(options), "-showcerts", "</dev/null"]
 
@@ -44,15 +44,3 @@ def ca_file(line: Line) -> Path | None:
     if line.options.tls.ca_file is not None:
         return line.options.tls.ca_file
     return line.options.kubernetes.ca_file if line.cell.kind is Kind.KUBERNETES else None
-
-
-def _alpn(line: Line) -> tuple[str, ...]:
-    """What the handshake offers (the defaults are those of `TlsOptions.alpn`)."""
-    if line.options.tls.alpn:
-        return line.options.tls.alpn
-    if line.cell.kind is Kind.GRPC:
-        return ("h2",)
-    if line.cell.kind in (Kind.HTTP, Kind.KUBERNETES):
-        versions = {"auto": ("h2", "http/1.1"), "2": ("h2",), "1.1": ("http/1.1",)}
-        return versions[line.options.http.version]
-    return ()
