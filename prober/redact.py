@@ -15,8 +15,12 @@ def redact(evidence: Evidence, hidden: Mapping[str, str]) -> Evidence:
 
 
 def redact_text(text: str, hidden: Mapping[str, str]) -> str:
-    """Hidden values of eight characters or more are replaced anywhere, shorter ones where they stand as a word."""
-    for value, shown in hidden.items():
+    """Hidden values of eight characters or more are replaced anywhere, shorter ones where they stand as a word.
+
+    The longest goes first: one that holds another is hidden whole.
+    """
+    for value in sorted(hidden, key=len, reverse=True):
+        shown = hidden[value]
         if len(value) >= 8:
             text = text.replace(value, shown)
         elif value in text:

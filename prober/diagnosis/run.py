@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from prober.diagnosis.codes import Code
 from prober.diagnosis.facts import Facts
 from prober.diagnosis.row import Row
 from prober.diagnosis.rules import RULES
-from prober.model import Blame, Outcome, Run, Verdict
+from prober.model import Blame, Cell, Outcome, Run, Verdict
 from prober.reasons import Family, Kind, Layer, Reason, Result
+from prober.redact import redact_text
 from prober.units import human_seconds
 
 
 def explain(run: Run) -> Verdict | None:
-    """What `run` says to whoever is on call; None if it is ok. Never raises for a run of `prober.engine.climb`."""
+    """What `run` says to whoever is on call; None if it is ok. Never raises for a run of `prober.engine.climb`.
+
+    Its sentences name hosts and paths as they are configured: what came from the environment is hidden in them.
+    """
     if run.ok:
         return None
     blame = run.blame
@@ -27,7 +32,19 @@ def explain(run: Run) -> Verdict | None:
         says += f" This probe expects {facts['expected']}."
     proves = row.proves.format_map(facts)
     ruled_out = (*_proved_below(run, blame.layer), *([proves[0].upper() + proves[1:] + "."] if proves else []))
-    return Verdict(row.code, blame.layer, blame.reason, says, ruled_out, row.next_check.format_map(facts))
+    return _hidden(
+        Verdict(row.code, blame.layer, blame.reason, says, ruled_out, row.next_check.format_map(facts)), run.cell
+    )
+
+
+def _hidden(verdict: Verdict, cell: Cell) -> Verdict:
+    """`verdict` with `cell`'s hidden values shown as what they came from."""
+    if not cell.hidden:
+        return verdict
+    says, next_check, *ruled_out = (
+        redact_text(text, cell.hidden) for text in (verdict.says, verdict.next_check, *verdict.ruled_out)
+    )
+    return replace(verdict, says=says, next_check=next_check, ruled_out=tuple(ruled_out))
 
 
 def _row(blame: Blame, facts: Facts) -> Row:

@@ -184,3 +184,14 @@ def test_the_answer_of_a_wrong_zone_shows_what_came_and_what_was_wanted() -> Non
     cell = make_cell(Kind.DNS, "dns", "10.96.0.10", resource="api.example.com.", expect=expect)
     found = verdict(cell, address="10.96.0.10", dns=(Reason.WRONG_ANSWER, {"answers": ["203.0.113.99"]}))
     assert found.says == "10.96.0.10:53 answered 203.0.113.99 for api.example.com. (A), not 203.0.113.10."
+
+
+def test_what_came_from_the_environment_is_hidden_in_every_sentence() -> None:
+    cell = replace(HTTP, endpoint=replace(HTTP.endpoint, host="s3cr3t-host.example", resource="/health?key=s3cr3t-key"))
+    cell = replace(cell, hidden={"s3cr3t-host.example": "${HOST}", "s3cr3t-key": "${KEY}"})
+    found = verdict(cell, dns=HELD, tcp=HELD, http=(Reason.STATUS, {"status": 500}))
+    assert "GET /health?key=${KEY}" in found.says
+    assert "s3cr3t" not in repr(found)
+    assert "${HOST} has the A record" in found.ruled_out[0]
+    for reason in (Reason.NAME_NOT_FOUND, Reason.TIMEOUT, Reason.REFUSED):
+        assert "s3cr3t" not in repr(verdict(cell, dns=(reason, {"server": "10.96.0.10:53"})))
