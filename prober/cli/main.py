@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +12,9 @@ from typing import NamedTuple, Protocol, cast
 
 from prober import __version__
 
-USAGE, INTERRUPTED = 2, 130
+USAGE, UNFIT, INTERRUPTED, READER_LEFT = 2, 3, 130, 141
+#: A file system that takes no more output.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Command(NamedTuple):
@@ -43,18 +46,42 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 2 for a wrong command line, 130 after Ctrl-C."""
+    """Run one command and return its exit code.
+
+    Beside the command's own: 2 for a wrong command line, 3 where stdout takes no more, and as shells count signals
+    130 after Ctrl-C and 141 where the reader of stdout left early, since 0 would claim that all was well.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_missing_streams()
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()  # a closed pipe shows here rather than at the interpreter's end
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # the reader has left (`| head`): what Python still holds for stdout goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        _drop_stdout()
+        return READER_LEFT
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _drop_stdout()
+        print(f"prober: stdout can't be written: {error.strerror}", file=sys.stderr)
+        return UNFIT
     return code
+
+
+def _open_missing_streams() -> None:
+    """Put /dev/null where we were started with stdin, stdout or stderr closed: a socket must not become stdout."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        name = ("stdin", "stdout", "stderr")[descriptor]
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "r" if descriptor == 0 else "w", encoding="utf-8"))
+    os.close(descriptor)
+
+
+def _drop_stdout() -> None:
+    """What Python still holds for stdout goes nowhere, rather than failing again at the interpreter's end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -78,6 +79,26 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("dns-nxdomain")
+
+
+def test_a_reader_that_leaves_early_is_never_told_as_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_command(monkeypatch, BrokenPipeError())
+    monkeypatch.setattr(entry, "_drop_stdout", lambda: None)
+    assert main(["check"]) == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this machine")
+def test_a_full_disk_is_no_failed_probe_and_no_traceback() -> None:
+    command = f"{sys.executable} -m prober schema > /dev/full"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (3, "prober: stdout can't be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_no_exit_code(closed: str) -> None:
+    command = f"{sys.executable} -m prober try tcp://127.0.0.1:1 {closed}"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def imported(*arguments: str) -> set[str]:
