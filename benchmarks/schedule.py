@@ -119,13 +119,40 @@ async def noop(cells: int, seconds: float) -> None:
     await scheduler.drain(1)
 
 
-async def tcp(cells: int, seconds: float, ports: list[int]) -> None:
+async def disturb(service: Service, scrapes: float, reloads: int, seconds: float) -> list[float]:
+    """Scrape every `scrapes` seconds (0: never) and reload `reloads` times, evenly spread; how long scrapes took."""
+    took: list[float] = []
+    now = asyncio.get_running_loop().time
+    begin = now()
+
+    async def scrape() -> None:
+        while scrapes:
+            await asyncio.sleep(scrapes)
+            began = now()
+            _, body = await service.exposition.render("", "gzip")
+            async for _ in body:
+                pass
+            took.append(now() - began)
+
+    scraping = asyncio.create_task(scrape())
+    for number in range(reloads):
+        await asyncio.sleep(begin + seconds * (number + 1) / (reloads + 1) - now())
+        await service.reload()
+    await asyncio.sleep(begin + seconds - now())
+    scraping.cancel()
+    return took
+
+
+async def tcp(cells: int, seconds: float, ports: list[int], scrapes: float = 0, reloads: int = 0) -> None:
     """The whole service, connecting."""
     figures = Figures()
     with tempfile.TemporaryDirectory() as directory:
         service = Measured(configure(Path(directory) / "probes.yaml", cells, ports), figures)
         await service.start()
+        disturbing = asyncio.create_task(disturb(service, scrapes, reloads, seconds))
         report("tcp", cells, figures, await settle(figures, seconds))
+        if took := await disturbing:
+            print(f"      {len(took)} scrapes: {', '.join(f'{each:.2f}' for each in took[:8])} s; {reloads} reloads")
         bad = sum(entry.worst is not None and not entry.worst.ok for entry in service.board.entries())
         if bad:
             print(f"      {bad} cells failed: the figures are not worth much")
@@ -154,6 +181,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0, help="of each of the three cases")
     parser.add_argument("--cells", type=int, default=10_000)
     parser.add_argument("--only", choices=("noop", "tcp"))
+    parser.add_argument("--scrapes", type=float, default=0.0, help="seconds between two scrapes of the many cells")
+    parser.add_argument("--reloads", type=int, default=0, help="reloads of the many cells")
     args = parser.parse_args()
     ours, theirs = multiprocessing.Pipe()
     far_side = multiprocessing.get_context("spawn").Process(target=accept, args=(theirs,), daemon=True)
@@ -164,7 +193,7 @@ def main() -> None:
             asyncio.run(noop(args.cells, args.seconds))
         if args.only != "noop":
             asyncio.run(tcp(100, args.seconds, ports))
-            asyncio.run(tcp(args.cells, args.seconds, ports))
+            asyncio.run(tcp(args.cells, args.seconds, ports, args.scrapes, args.reloads))
     finally:
         far_side.kill()
 
