@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from prober.reasons import Family
 
@@ -11,6 +12,7 @@ DNS_PORT = 53
 _SERVER = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?")
 
 
+@lru_cache(maxsize=8192)  # every climb asks, of the same few hosts
 def literal_family(host: str) -> Family | None:
     """The family of an address literal (IPv6 without brackets, a zone id is allowed); None for a name."""
     try:
