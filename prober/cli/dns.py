@@ -8,6 +8,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from prober.cli.machine import emit
+
 if TYPE_CHECKING:
     from prober.wire.exchange import Trail
     from prober.wire.resolvconf import ResolvConf, Server
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     lookup, trail, conf = asyncio.run(_look_up(args))
     report = _report(args, lookup, trail, conf)
     if args.output == "json":
-        print(json.dumps(report, ensure_ascii=False))
+        emit(json.dumps(report, ensure_ascii=False))
     else:
         _print(report)
     return 0 if lookup.reason is None else 1

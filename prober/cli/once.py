@@ -13,6 +13,7 @@ from time import perf_counter
 from prober.cli.climbing import JOBS, Done, climb_all
 from prober.cli.configured import UsageError, cells_of, only
 from prober.cli.exits import USAGE, exit_code
+from prober.cli.machine import emit
 from prober.export.runs import run_as_dict
 from prober.kubernetes.vantage import find_vantage
 from prober.model import Cell, Run, Vantage
@@ -68,7 +69,7 @@ async def _climb(args: argparse.Namespace, cells: Sequence[Cell], vantage: Vanta
 
     await climb_all(cells, jobs=args.jobs, done=_also(runs, lambda _cell, _new: None))
     order = {cell.id: number for number, cell in enumerate(cells)}
-    print(junit(sorted(runs, key=lambda each: order[each.cell.id]), vantage))
+    emit(junit(sorted(runs, key=lambda each: order[each.cell.id]), vantage))
     return runs
 
 
@@ -84,4 +85,4 @@ def _also(runs: list[Run], then: Done) -> Done:
 
 def _print_lines(runs: Sequence[Run], vantage: Vantage) -> None:
     for each in runs:
-        print(json.dumps(run_as_dict(each, vantage), ensure_ascii=False, separators=(",", ":")), flush=True)
+        emit(json.dumps(run_as_dict(each, vantage), ensure_ascii=False, separators=(",", ":")))

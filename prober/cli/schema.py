@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from prober.cli.machine import emit
 from prober.config.editor import json_schema
 
 
@@ -15,5 +16,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> int:
     """Print the schema (draft 2020-12); 0."""
-    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    emit(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return 0

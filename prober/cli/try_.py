@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from prober.addresses import literal_family, parse_server
 from prober.cli.climbing import climb_all
 from prober.cli.exits import USAGE, exit_code
+from prober.cli.machine import emit
 from prober.config.address import parse_connect, parse_url
 from prober.config.single import cell_for_url
 from prober.export.runs import run_as_dict
@@ -75,7 +76,7 @@ def _show(args: argparse.Namespace, vantage: Vantage, cells: Sequence[Cell]) -> 
     if args.output == "ndjson":
         runs = asyncio.run(_climb(cells))
         for each in runs:
-            print(json.dumps(run_as_dict(each, vantage), ensure_ascii=False, separators=(",", ":")))
+            emit(json.dumps(run_as_dict(each, vantage), ensure_ascii=False, separators=(",", ":")))
         return exit_code(runs)
     from prober.cli.render import absent, show
     from prober.cli.screen import Screen
