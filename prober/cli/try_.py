@@ -21,7 +21,7 @@ from prober.cli.machine import emit
 from prober.config.address import parse_connect, parse_url
 from prober.config.single import cell_for_url
 from prober.export.runs import run_as_dict
-from prober.kubernetes.vantage import find_vantage
+from prober.kubernetes.vantage import find_vantage, loopback_families
 from prober.model import Cell, Run, Vantage
 from prober.options import KindOptions, parse_duration
 from prober.reasons import Family, Kind
@@ -122,7 +122,7 @@ def _families(args: argparse.Namespace, vantage: Vantage) -> Sequence[Family]:
     own = literal_family(host)
     if own is not None:
         return (own,)
-    return tuple(Family) if host == "localhost" else vantage.families
+    return (host.rstrip(".").lower() == "localhost" and loopback_families()) or vantage.families
 
 
 def _options(args: argparse.Namespace) -> KindOptions:

@@ -89,7 +89,12 @@ def parse_labels(text: str) -> dict[str, str]:
 def machine_families() -> tuple[Family, ...]:
     """The families that this machine has a route for; where it has none at all, those of its loopback addresses."""
     routed = tuple(family for family in Family if _routed(family))
-    return routed or tuple(family for family in Family if _has_loopback(family)) or (Family.IPV4,)
+    return routed or loopback_families() or (Family.IPV4,)
+
+
+def loopback_families() -> tuple[Family, ...]:
+    """The families of this machine's loopback addresses: those of `localhost`."""
+    return tuple(family for family in Family if _has_loopback(family))
 
 
 def _labels(file: str) -> dict[str, str]:

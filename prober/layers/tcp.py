@@ -8,7 +8,7 @@ from typing import Final
 from prober.layers.base import Ascent, Failed
 from prober.reasons import Reason
 from prober.wire.errqueue import IcmpError
-from prober.wire.tcp import ConnectFailed, open_tcp
+from prober.wire.tcp import ConnectFailed, has_source, open_tcp
 
 #: What an errno of connect(2) means where no ICMP error explains it.
 ERRNO_REASONS: Final[dict[int, Reason]] = {
@@ -24,7 +24,7 @@ ERRNO_REASONS: Final[dict[int, Reason]] = {
     errno.EAFNOSUPPORT: Reason.UNREACHABLE,  # this Pod has no such family
     errno.EACCES: Reason.PROHIBITED,  # ICMPv6 administratively prohibited, or a local rule
     errno.EPERM: Reason.NOT_PERMITTED,  # a local netfilter rule or a seccomp profile
-    errno.EADDRNOTAVAIL: Reason.NO_LOCAL_PORT,
+    errno.EADDRNOTAVAIL: Reason.NO_LOCAL_PORT,  # but see `connect`
     errno.EMFILE: Reason.NOT_PERMITTED,
     errno.ENFILE: Reason.NOT_PERMITTED,
 }
@@ -57,6 +57,8 @@ async def connect(ascent: Ascent) -> None:
         if failure.icmp is not None:
             ascent.evidence["icmp"] = failure.icmp.label
             ascent.evidence["from"] = failure.icmp.offender
+        if failure.errno == errno.EADDRNOTAVAIL and not has_source(ascent.address):
+            raise Failed(Reason.UNREACHABLE) from failure
         raise Failed(reason_of(failure.errno or 0, failure.icmp)) from failure
     ascent.stream = stream
     info = stream.info()

@@ -75,6 +75,19 @@ def family_of(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if version == 6 else socket.AF_INET
 
 
+def has_source(address: str) -> bool:
+    """Whether this place has an address to reach the literal `address` from.
+
+    Connecting a datagram socket sends nothing, but picks a source as TCP would. It tells the two meanings of
+    EADDRNOTAVAIL apart: an IPv6 without any address of ours gives it as well as the lack of a local port (connect(2)).
+    """
+    try:
+        with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
+            return sock.connect_ex((address, 9)) == 0
+    except OSError:
+        return False
+
+
 async def open_tcp(address: str, port: int) -> TcpStream:
     """Connect to a literal address. Raises ConnectFailed; has no deadline of its own.
 

@@ -11,6 +11,7 @@ from prober.cli.main import main
 from prober.reasons import Family
 from tests.support.cells import FAMILIES, LOOPBACK, has_ipv6
 from tests.support.dns import name_server
+from tests.support.netns import run_in_namespace, why_not
 from tests.support.threaded import read_to_the_end, serve
 
 both_families = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback on this machine")
@@ -54,6 +55,13 @@ def test_a_name_is_tried_in_both_families_and_the_one_that_fails_decides(capsys:
     shown = capsys.readouterr().out
     assert "✗ IPv6 fails at tcp (refused)." in shown
     assert "✓ IPv4 holds" in shown
+
+
+def test_localhost_is_tried_in_the_families_that_it_has() -> None:
+    if (missing := why_not()) is not None:
+        pytest.skip(missing)
+    *runs, _ = run_in_namespace("without_ipv6.py", "try", "-o", "ndjson", "tcp://LOCALHOST.:1").splitlines()
+    assert [json.loads(run)["family"] for run in runs] == ["ipv4"]
 
 
 def test_one_family_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,6 +128,14 @@ def test_no_route_is_unreachable(far_side: dict[str, dict[str, object]], address
     assert far_side[address]["reason"] == Reason.UNREACHABLE
 
 
+def test_a_family_without_any_address_here_is_unreachable_and_no_lack_of_ports() -> None:
+    if (missing := why_not()) is not None:
+        pytest.skip(missing)
+    run, code = run_in_namespace("without_ipv6.py", "try", "-o", "ndjson", "tcp://[::1]:1").splitlines()
+    assert json.loads(run)["blame"] == {"layer": "tcp", "reason": "unreachable"}
+    assert code == "exit code 1"
+
+
 @pytest.mark.parametrize(
     ("number", "icmp", "reason"),
     [
