@@ -13,6 +13,7 @@ from prober.layers.base import Kit
 from prober.layers.rungs import rung_of
 from prober.model import Cell, Run
 from prober.reasons import Layer
+from prober.wire.stamps import StampKeeper
 
 Done = Callable[[Cell, tuple[Run, ...]], None]
 #: Climbs at once unless `--jobs` says otherwise: more would wait for each other, and read slower than they are.
@@ -46,6 +47,7 @@ async def climb_all(cells: Sequence[Cell], *, jobs: int = JOBS, done: Done) -> N
 
 def _warm(kit: Kit, cells: Sequence[Cell]) -> None:
     """Import the layers, make TLS contexts and the HTTP client beforehand: their cost is not the network's."""
+    kit.get(StampKeeper)
     layers = {(cell.kind, layer) for cell in cells for layer in cell.ladder}
     for kind, layer in layers:
         rung_of(kind, layer)

@@ -28,6 +28,7 @@ from prober.export.selfmetrics import Cause, SelfMetrics
 from prober.layers.base import Kit
 from prober.model import Cell, Run, Vantage
 from prober.wire.limits import raise_open_files
+from prober.wire.stamps import StampKeeper
 
 if TYPE_CHECKING:
     from prober.kubernetes.api import ApiAccess
@@ -101,6 +102,7 @@ class Service:
         self._scheduler = Scheduler(self._fire, self, max_in_flight=limit)
         await self._reloader.first()
         await self._endpoints.start()
+        self._kit.get(StampKeeper)
         self._scheduler.start()
         self._tasks = (asyncio.create_task(self._watch_loop()), asyncio.create_task(self._reloader.watch(self._poll)))
         self._probing = True
@@ -167,6 +169,8 @@ class Service:
         if entry is None or change is None:
             return  # the cell has left the matrix while it was climbed
         self._metrics.record(cell, runs)
+        for run in runs:
+            self._itself.climbed(run)
         shown = entry.worst
         if change.before is not change.after and shown is not None:
             if change.after is State.FAILED:
