@@ -121,11 +121,13 @@ async def _step(state: _Climb, layer: Layer) -> None:
 
 
 def _timed(ascent: Ascent, whole: float) -> float:
-    """The rung's seconds, at most the `whole` that it took here; the evidence tells the clock and what was local."""
-    waited = whole if ascent.waited is None else ascent.waited
+    """The rung's seconds, at most the `whole` that it took here. The evidence tells the clock, and what was local where
+    that can be told apart."""
     ascent.evidence["clock"] = ascent.clock
-    ascent.evidence["local_seconds"] = round(max(0.0, whole - waited), 6)
-    return whole if ascent.seconds is None else min(ascent.seconds, whole)
+    if ascent.seconds is None or ascent.waited is None:
+        return whole
+    ascent.evidence["local_seconds"] = round(max(0.0, whole - ascent.waited), 6)
+    return min(ascent.seconds, whole)
 
 
 def _log_once(layer: Layer, cell: Cell, error: Exception) -> None:

@@ -46,7 +46,7 @@ class SelfMetrics:
             "prober_loop_lag_seconds", "Delay of a timer of the event loop.", buckets=LAG_BUCKETS, registry=registry
         )
         local = Histogram(
-            "prober_layer_local_seconds", "Time of a layer that was the prober's own: event loop, cryptography, parsing.",
+            "prober_layer_local_seconds", "Time of a layer that was the prober's own (loop, cryptography, parsing).",
             ["layer"], buckets=LOCAL_BUCKETS, registry=registry)  # fmt: skip
         self._local = {layer: local.labels(layer.value) for layer in Layer}
         self._in_flight = Gauge("prober_runs_in_flight", "Runs under way.", registry=registry)

@@ -16,7 +16,7 @@ from prober.reasons import Layer, Reason
 from prober.wire.stream import Stream, times_of
 
 Clock = Literal["kernel", "user"]
-"""Whose moments a time is made of: those of the kernel (stamps, TCP_INFO), or of this process, its event loop included."""
+"""Whose moments a time is made of: the kernel's (stamps, TCP_INFO), or this process's, its event loop included."""
 
 
 class Failed(Exception):
