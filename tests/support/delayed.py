@@ -8,6 +8,7 @@ after the kernel stamped the last segment of what it answers. What the delay rea
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import socket
@@ -185,6 +186,7 @@ def _main(told: Connection, delay: float, files: Path, addresses: tuple[str, ...
             listener = socket.create_server((address, 0), family=family, backlog=128)
             ports[service, address] = listener.getsockname()[1]
             threading.Thread(target=_accept, args=(listener, speak, service, delay, kept), daemon=True).start()
+    gc.disable()  # a collection between the reckoning of a delay and its end would be a lie of its length
     told.send((ports, certificates.ca_file))
     while told.recv():
         told.send(list(kept))
