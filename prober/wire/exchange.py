@@ -219,7 +219,7 @@ class _TcpExchange(_Exchange):
                     self.trail.give_up(Reason.SERVER_FAILURE, "connection closed before the answer")
                     return
                 network = Span(connect.seconds + stream.times.network, connect.kernel and stream.times.kernel)
-                self.take(data, lambda _sent, network=network: network)  # type: ignore[misc]  # bound at once
+                self.take(data, _exactly(network))
         except ConnectionError as error:
             self.trail.give_up(Reason.SERVER_FAILURE, _explain(error))
         finally:
@@ -233,6 +233,10 @@ def _connecting(stream: TcpStream) -> Span:
     if handshake is not None:
         return Span(handshake, kernel=True)
     return Span(perf_counter() - stream.asked.monotonic, kernel=False)
+
+
+def _exactly(span: Span) -> Callable[[Instant], Span]:
+    return lambda _sent: span
 
 
 def _framed(message: bytes) -> bytes:

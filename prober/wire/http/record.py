@@ -68,7 +68,8 @@ class Record:
         since = self.began
         for name, to in (("request", self.sent), ("first_byte", self.first), ("transfer", self.ended)):
             if since is None or to is None:
-                break
+                since = to
+                continue
             phases[name] = max(0.0, to - since)
             since = max(since, to)
         return phases
