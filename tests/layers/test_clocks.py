@@ -142,6 +142,16 @@ async def test_without_stamps_the_user_clock_serves_and_the_outcome_says_so(
         assert (timed[layer].seconds or 0.0) > SPIN / 2  # the loop's own time: nobody can tell it from the network's
 
 
+async def test_without_tcp_info_the_connect_is_on_the_user_clock(
+    late: Delayed, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "LINUX", False)
+    for cell, layer in ((tcp_cell(late, Family.IPV4), Layer.TCP), (dns_cell(late, Family.IPV4), Layer.DNS)):
+        (run,) = await climb(cell, kit)
+        assert run.ok
+        assert {o.evidence["clock"] for o in run.outcomes if o.layer is layer} == {"user"}
+
+
 async def test_the_phases_of_http_are_the_kernels_and_make_up_the_layers_time(late: Delayed, kit: Kit) -> None:
     for version in ("1.1", "2"):
         run, timed, true = await climb_held_up(late, https_cell(late, Family.IPV4, version), kit)
