@@ -88,14 +88,15 @@ def http(wire: Wire, first: bytes = b"", seal: Callable[[bytes], bytes] = bytes,
 
 
 def http2(wire: Wire, first: bytes, seal: Callable[[bytes], bytes], unseal: Callable[[bytes], bytes]) -> None:
-    """HTTP/2: SETTINGS at once, the answers late."""
+    """HTTP/2: the answer late, SETTINGS as soon as the request is there (before it, their ACK would move its stamp)."""
     connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
     connection.initiate_connection()
-    wire.sock.sendall(seal(connection.data_to_send()))
+    settings = connection.data_to_send()
     received = first
     while True:
         for event in connection.receive_data(received):
             if isinstance(event, h2.events.RequestReceived):
+                wire.sock.sendall(seal(settings))
                 connection.send_headers(event.stream_id or 1, [(":status", "200")])
                 connection.send_data(event.stream_id or 1, b"ok", end_stream=True)
                 wire.answer(seal(connection.data_to_send()), "http")
