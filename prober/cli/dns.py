@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
 async def _look_up(args: argparse.Namespace) -> tuple[Lookup, Trail, ResolvConf]:
     from prober.wire.exchange import Trail, look_up
     from prober.wire.resolvconf import system
+    from prober.wire.stamps import StampKeeper
 
     conf = system()
     conf = replace(
@@ -54,7 +56,8 @@ async def _look_up(args: argparse.Namespace) -> tuple[Lookup, Trail, ResolvConf]
         ndots=conf.ndots if args.ndots is None else args.ndots,
     )
     trail = Trail()
-    return await look_up(args.name, args.types, conf, trail), trail, conf
+    with closing(StampKeeper()):
+        return await look_up(args.name, args.types, conf, trail), trail, conf
 
 
 def _report(args: argparse.Namespace, lookup: Lookup, trail: Trail, conf: ResolvConf) -> dict[str, Any]:

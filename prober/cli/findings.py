@@ -26,7 +26,7 @@ from prober.units import human_span
 DEFAULT_URL = "http://127.0.0.1:9790"
 _TIMEOUT = 10.0  # seconds to wait for the API
 _LONGEST_EVIDENCE = 600
-_FOR_MACHINES = frozenset({"not_after_timestamp", "detail", "clock"})
+_FOR_MACHINES = frozenset({"not_after_timestamp", "detail", "clock", "local_seconds"})
 
 __all__ = ["DEFAULT_URL", "Finding", "UsageError", "climbed", "fetched"]
 

@@ -96,14 +96,15 @@ async def _climb_on(state: _Climb, rungs: Sequence[Layer]) -> Run:
 async def _step(state: _Climb, layer: Layer) -> None:
     """Run one rung under the climb's deadline and append its outcome."""
     ascent = state.ascent
-    ascent.evidence, ascent.seconds = {}, None
+    ascent.begin_rung()
     result, reason = Result.OK, None
     began = perf_counter()
     try:
         async with asyncio.timeout_at(state.deadline):
             await rung_of(ascent.cell.kind, layer)(ascent)
     except TimeoutError:
-        result, reason, ascent.seconds = Result.FAILED, Reason.TIMEOUT, None
+        result, reason = Result.FAILED, Reason.TIMEOUT
+        ascent.forget_time()
     except Failed as failure:
         result, reason = Result.FAILED, failure.reason
         if failure.detail:
@@ -114,9 +115,19 @@ async def _step(state: _Climb, layer: Layer) -> None:
         _log_once(layer, ascent.cell, error)
         result, reason = Result.FAILED, Reason.INTERNAL
         ascent.evidence["detail"] = f"{type(error).__name__}: {error}"
-    took = perf_counter() - began if ascent.seconds is None else ascent.seconds
+    took = None if result is Result.SKIPPED else _timed(ascent, perf_counter() - began)
     evidence = redact(ascent.evidence, ascent.hidden) if ascent.hidden else ascent.evidence
-    state.outcomes.append(Outcome(layer, result, None if result is Result.SKIPPED else took, reason, evidence))
+    state.outcomes.append(Outcome(layer, result, took, reason, evidence))
+
+
+def _timed(ascent: Ascent, whole: float) -> float:
+    """The rung's seconds, at most the `whole` that it took here. The evidence tells the clock, and what was local where
+    that can be told apart."""
+    ascent.evidence["clock"] = ascent.clock
+    if ascent.seconds is None or ascent.waited is None:
+        return whole
+    ascent.evidence["local_seconds"] = round(max(0.0, whole - ascent.waited), 6)
+    return min(ascent.seconds, whole)
 
 
 def _log_once(layer: Layer, cell: Cell, error: Exception) -> None:

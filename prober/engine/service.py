@@ -169,6 +169,8 @@ class Service:
         if entry is None or change is None:
             return  # the cell has left the matrix while it was climbed
         self._metrics.record(cell, runs)
+        for run in runs:
+            self._itself.climbed(run)
         shown = entry.worst
         if change.before is not change.after and shown is not None:
             if change.after is State.FAILED:

@@ -9,6 +9,7 @@ from prober.layers.base import Kit
 from prober.layers.rungs import rung_of
 from prober.model import Cell
 from prober.reasons import Layer
+from prober.wire.stamps import StampKeeper
 
 
 def import_rungs(cells: Iterable[Cell]) -> frozenset[Layer]:
@@ -22,6 +23,7 @@ def import_rungs(cells: Iterable[Cell]) -> frozenset[Layer]:
 def fill(kit: Kit, cells: Iterable[Cell]) -> None:
     """Make what the cells' climbs will take from `kit`. A context that cannot be made is left to the climb to tell."""
     cells = tuple(cells)
+    kit.get(StampKeeper)
     layers = import_rungs(cells)
     if Layer.TLS in layers:
         from prober.layers.tls import settings_of

@@ -18,12 +18,15 @@ from prometheus_client import (
 )
 
 from prober import __version__
-from prober.model import Vantage
+from prober.model import Run, Vantage
+from prober.reasons import Layer
 
 #: Why a run that was due did not take place.
 Cause = Literal["overrun", "misfire", "saturated", "draining"]
 #: Upper bounds of lags, in seconds.
 LAG_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+#: Upper bounds of the local times of layers, in seconds.
+LOCAL_BUCKETS = (0.0001, 0.00025, *LAG_BUCKETS)
 
 
 class SelfMetrics:
@@ -42,6 +45,10 @@ class SelfMetrics:
         self._loop_lag = Histogram(
             "prober_loop_lag_seconds", "Delay of a timer of the event loop.", buckets=LAG_BUCKETS, registry=registry
         )
+        local = Histogram(
+            "prober_layer_local_seconds", "Time of a layer that was the prober's own (loop, cryptography, parsing).",
+            ["layer"], buckets=LOCAL_BUCKETS, registry=registry)  # fmt: skip
+        self._local = {layer: local.labels(layer.value) for layer in Layer}
         self._in_flight = Gauge("prober_runs_in_flight", "Runs under way.", registry=registry)
         self._cells = Gauge("prober_cells", "Cells of the running configuration.", registry=registry)
         self._dropped = Counter(
@@ -90,6 +97,13 @@ class SelfMetrics:
     def events_dropped(self, n: int) -> None:
         """`n` more events were not written: the reader of the event log is slow or gone."""
         self._dropped.inc(n)
+
+    def climbed(self, run: Run) -> None:
+        """A run ended: what each of its layers cost beside the network's time."""
+        for outcome in run.outcomes:
+            seconds = outcome.evidence.get("local_seconds")
+            if seconds is not None:
+                self._local[outcome.layer].observe(seconds)
 
     def in_flight(self, n: int) -> None:
         """`n` runs are under way."""

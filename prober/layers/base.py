@@ -7,12 +7,16 @@ a closed reason otherwise. It sets no deadline and catches no cancellation: the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeVar
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Literal, Protocol, TypeVar
 
 from prober.model import Cell, Evidence
 from prober.reasons import Layer, Reason
-from prober.wire.stream import Stream
+from prober.wire.stream import Stream, times_of
+
+Clock = Literal["kernel", "user"]
+"""Whose moments a time is made of: the kernel's (stamps, TCP_INFO), or this process's, its event loop included."""
 
 
 class Failed(Exception):
@@ -68,12 +72,13 @@ class Ascent:
     """The state of one climb, handed from rung to rung.
 
     `address` and `port` are where the connection goes: preset for a literal, else set from `addresses`, which the
-    dns rung fills. `stream` is what tcp opened, proxy passed through and tls wrapped. `seconds` may be set by a rung
-    that knows its network time better than the engine's stopwatch around it.
+    dns rung fills. `stream` is what tcp opened, proxy passed through and tls wrapped. A rung that knows the network's
+    time better than the engine's stopwatch around it calls `took`, which sets `seconds`, `waited` (as much, or more:
+    pauses on purpose, other connections) and `clock`.
     """
 
-    __slots__ = ("address", "addresses", "alpn", "cell", "evidence", "hidden", "kit", "phases", "port", "seconds",
-                 "stream")  # fmt: skip
+    __slots__ = ("address", "addresses", "alpn", "cell", "clock", "evidence", "hidden", "kit", "phases", "port",
+                 "seconds", "stream", "waited")  # fmt: skip
 
     def __init__(self, cell: Cell, kit: Kit) -> None:
         self.cell = cell
@@ -83,10 +88,25 @@ class Ascent:
         self.port: int = cell.endpoint.first_hop[1]
         self.stream: Stream | None = None
         self.alpn: str | None = None
-        self.evidence: Evidence = {}
-        self.seconds: float | None = None
         self.phases: dict[str, float] = {}
+        self.begin_rung()
         self.hidden: dict[str, str] = dict(cell.hidden)
+
+    def begin_rung(self) -> None:
+        """Forget what the rung below noted of itself."""
+        self.evidence: Evidence = {}
+        self.forget_time()
+
+    def forget_time(self) -> None:
+        """Leave the time to the engine's stopwatch."""
+        self.seconds: float | None = None
+        self.waited: float | None = None
+        self.clock: Clock = "user"
+
+    def took(self, seconds: float, *, kernel: bool, waited: float | None = None) -> None:
+        """The network took `seconds`, by the kernel's clock or by ours; this rung waited for it all of `waited`."""
+        self.seconds, self.waited = seconds, seconds if waited is None else waited
+        self.clock = "kernel" if kernel else "user"
 
     def hide(self, value: str, shown: str) -> str:
         """Remember that `value` is a secret (evidence will show `shown` in its place); returns `value`."""
@@ -99,6 +119,21 @@ class Ascent:
         if self.stream is not None:
             self.stream.close()
             self.stream = None
+
+
+@contextlib.contextmanager
+def network_time(ascent: Ascent) -> Iterator[None]:
+    """What is exchanged inside, on the ascent's stream, is the rung's time: as far as the stream keeps times."""
+    times = None if ascent.stream is None else times_of(ascent.stream)
+    if times is None:
+        yield
+        return
+    times.start()
+    try:
+        yield
+    finally:
+        if times.received is not None:
+            ascent.took(times.network, kernel=times.kernel)
 
 
 Rung = Callable[[Ascent], Awaitable[None]]

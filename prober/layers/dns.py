@@ -92,7 +92,8 @@ async def _traced(
     trail.changed = write
     write()
     lookup = await look_up(name, (kind,), conf, trail, recursion_desired=recursion_desired)
-    ascent.seconds = trail.seconds if trail.asked else None
+    if trail.asked:
+        ascent.took(trail.seconds, kernel=trail.kernel)
     ascent.evidence.update(_findings(lookup, trail, subject=subject))
     return lookup
 

@@ -3,6 +3,7 @@
 grpcio cannot take our connection, so this rung opens one of its own, pinned to the address that the rungs below
 have reached, and shares it with nobody. Its time is the call's alone; its own TCP and TLS are evidence. Over TLS it
 trusts exactly the chain that the tls rung has seen and judged.
+grpcio keeps its socket to itself, so the time is on the user clock.
 """
 
 from __future__ import annotations
@@ -57,13 +58,14 @@ async def check(ascent: Ascent) -> None:
     channel = _channel(ascent)
     try:
         ready = await _connected(channel)
-        ascent.evidence["connect_seconds"] = round(perf_counter() - began, 6)
         asked = perf_counter()
+        ascent.evidence["connect_seconds"] = round(asked - began, 6)
         try:
             answer = await _ask(ascent, channel)
         except grpc.aio.AioRpcError as error:
             raise _refused(ascent, error, ready=ready) from error
-        ascent.seconds = perf_counter() - asked
+        ended = perf_counter()
+        ascent.took(ended - asked, kernel=False, waited=ended - began)
     finally:
         await channel.close(None)
     status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)

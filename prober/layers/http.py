@@ -188,8 +188,8 @@ def _checked_value(name: str, value: str) -> bytes:
 def _note(ascent: Ascent, record: Record) -> None:
     """What the record says, complete or not, as evidence, phases and seconds."""
     ascent.phases.update(record.phases())
-    if record.began is not None and record.ended is not None:
-        ascent.seconds = record.ended - record.began
+    if record.seconds is not None:
+        ascent.took(record.seconds, kernel=record.kernel)
     if record.informational:
         ascent.evidence["informational"] = len(record.informational)
     if record.status is None:

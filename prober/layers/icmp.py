@@ -66,7 +66,8 @@ async def echo(ascent: Ascent) -> None:
             sender.forget(each)
     replies, errors = _answers(echoes, EchoReply), _answers(echoes, IcmpError)
     if replies:
-        ascent.seconds = sum(reply.seconds for reply in replies) / len(replies)
+        mean = sum(reply.seconds for reply in replies) / len(replies)
+        ascent.took(mean, kernel=all(reply.took.kernel for reply in replies), waited=_waited(echoes))
     elif errors:
         raise Failed(reason_of(errors[0]))
     elif refused is not None:
@@ -116,6 +117,13 @@ def _answers(echoes: Sequence[Echo], kind: type[T]) -> list[T]:
     """The answers of one kind that have come so far, in the order of the requests."""
     came = [echo.answer.result() for echo in echoes if echo.answer.done() and not echo.answer.cancelled()]
     return [answer for answer in came if isinstance(answer, kind)]
+
+
+def _waited(echoes: Sequence[Echo]) -> float:
+    """Seconds from the first request to the last answer, pauses included; until now where an answer is missing."""
+    first = echoes[0].sent.monotonic
+    ends = [echo.sent.monotonic + reply.seconds for echo in echoes for reply in _answers((echo,), EchoReply)]
+    return (max(ends) if len(ends) == len(echoes) else perf_counter()) - first
 
 
 def _evidence(echoes: Sequence[Echo], address: str) -> Evidence:

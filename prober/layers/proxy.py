@@ -6,9 +6,9 @@ from typing import Final
 
 import h11
 
-from prober.layers.base import Ascent, Failed
+from prober.layers.base import Ascent, Failed, network_time
 from prober.reasons import Reason
-from prober.wire.stream import Stream
+from prober.wire.stream import Stream, Times, times_of
 
 #: Bytes of response header that a proxy may send.
 MAX_HEAD: Final = 64 * 1024
@@ -23,7 +23,8 @@ async def tunnel(ascent: Ascent) -> None:
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     ascent.evidence["connect"] = authority
     try:
-        response, early = await _connect(ascent.stream, authority)
+        with network_time(ascent):
+            response, early = await _connect(ascent.stream, authority)
     except h11.RemoteProtocolError as error:
         raise Failed(Reason.PROXY_FAILED, f"not an HTTP answer: {error}") from error
     except (ConnectionResetError, BrokenPipeError) as error:
@@ -78,6 +79,11 @@ class _Early:
     def __init__(self, below: Stream, early: bytes) -> None:
         self._below = below
         self._early = early
+
+    @property
+    def times(self) -> Times | None:
+        """Those of the stream below."""
+        return times_of(self._below)
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """See Stream.receive."""

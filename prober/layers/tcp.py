@@ -63,11 +63,7 @@ async def connect(ascent: Ascent) -> None:
     ascent.stream = stream
     info = stream.info()
     if info is None:
-        ascent.evidence["clock"] = "user"
         return
     ascent.evidence.update(retransmits=info.retransmits, mss=info.mss, path_mtu=info.path_mtu)
-    # Karn: a retransmitted SYN has no round-trip sample, and its wait is what the user felt
-    kernel = info.retransmits == 0 and info.rtt > 0
-    ascent.evidence["clock"] = "kernel" if kernel else "user"
-    if kernel:
-        ascent.seconds = info.rtt
+    if (handshake := info.handshake) is not None:
+        ascent.took(handshake, kernel=True)

@@ -14,7 +14,7 @@ from typing import Final
 from cryptography import x509
 
 from prober.addresses import is_literal
-from prober.layers.base import Ascent, Failed
+from prober.layers.base import Ascent, Failed, network_time
 from prober.model import Cell
 from prober.reasons import Kind, Reason
 from prober.wire.certificates import (
@@ -66,7 +66,11 @@ WORDS: Final[tuple[tuple[str, Reason], ...]] = (
 
 
 async def handshake(ascent: Ascent) -> None:
-    """Upgrade the connection to TLS and judge what the server showed."""
+    """Upgrade the connection to TLS and judge what the server showed.
+
+    The time is the server's and the wire's: from each flight of ours to the last segment of the server's (RFC 8446
+    section 2). Our own cryptography is not in it.
+    """
     if ascent.stream is None:
         raise Failed(Reason.CLOSED, "no connection below")
     cell = ascent.cell
@@ -78,7 +82,8 @@ async def handshake(ascent: Ascent) -> None:
     stream = TlsStream(ascent.stream, context, None if is_literal(name) else name)
     ascent.evidence["server_name"] = name
     try:
-        await stream.handshake()
+        with network_time(ascent):
+            await stream.handshake()
     except TlsError as error:
         ascent.evidence["openssl"] = list(error.words)
         raise Failed(failure_reason(error)) from error

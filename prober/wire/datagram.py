@@ -10,7 +10,8 @@ import socket
 from dataclasses import dataclass
 
 from prober.wire.errqueue import IcmpError, queue_errors, read_error_queue
-from prober.wire.stamps import ANCILLARY_BYTES, Instant, kernel_stamp, stamp_datagrams
+from prober.wire.ready import readable
+from prober.wire.stamps import ANCILLARY_BYTES, Instant, Span, elapsed, kernel_stamp, stamp_receipt
 
 _MAX_DATAGRAM = 65535
 
@@ -22,6 +23,10 @@ class Datagram:
     data: bytes
     seen: Instant
     stamp_ns: int | None
+
+    def since(self, sent: Instant) -> Span:
+        """How long after `sent` it came."""
+        return elapsed(sent, self.seen, self.stamp_ns)
 
 
 class DatagramFailed(OSError):
@@ -47,7 +52,7 @@ class DatagramSocket:
         try:
             self._socket.setblocking(False)
             queue_errors(self._socket, family, on=True)
-            stamp_datagrams(self._socket)
+            stamp_receipt(self._socket)
             self._socket.connect(peer)
         except BaseException:
             self._socket.close()
@@ -68,7 +73,7 @@ class DatagramSocket:
             try:
                 data, ancillary, _, _ = self._socket.recvmsg(_MAX_DATAGRAM, ANCILLARY_BYTES)
             except BlockingIOError:
-                await self._readable()
+                await readable(self._loop, self._socket)
             except OSError as error:
                 raise DatagramFailed(error, read_error_queue(self._socket)) from error
             else:
@@ -77,12 +82,3 @@ class DatagramSocket:
     def close(self) -> None:
         """Close at once; a second call does nothing."""
         self._socket.close()
-
-    async def _readable(self) -> None:
-        ready = asyncio.Event()
-        descriptor = self._socket.fileno()
-        self._loop.add_reader(descriptor, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            self._loop.remove_reader(descriptor)

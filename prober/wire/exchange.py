@@ -11,6 +11,7 @@ import errno
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import Final
 
 from dns.message import QueryMessage
@@ -21,9 +22,9 @@ from prober.wire.dnsmessage import Query, Step, encode, judge
 from prober.wire.errqueue import IcmpError
 from prober.wire.resolvconf import ResolvConf
 from prober.wire.resolver import Ask, Lookup, Machine, Sending, glibc
-from prober.wire.stamps import Instant, elapsed
+from prober.wire.stamps import Instant, Span
 from prober.wire.stream import Stream
-from prober.wire.tcp import open_tcp
+from prober.wire.tcp import TcpStream, open_tcp
 
 #: Answers to other questions that are passed over in one exchange: a flood of them must not hold the event loop.
 MAX_STRAYS: Final = 100
@@ -41,6 +42,8 @@ class Trail:
         self.waiting: dict[Query, Instant] = {}
         self.spent: dict[str, float] = {}
         """Name → seconds that the network took for its queries; those sent together count once."""
+        self.kernel = True
+        """Every query that has ended was answered, and timed by the kernel alone."""
         self.changed: Callable[[], None] = lambda: None
 
     @property
@@ -67,10 +70,12 @@ class Trail:
         self.waiting[query] = sent
         self.changed()
 
-    def hear(self, step: Step, seen: Instant | None = None, stamp_ns: int | None = None) -> None:
-        """`step` came of its query; its seconds are reckoned here."""
+    def hear(self, step: Step, since: Callable[[Instant], Span] | None = None) -> None:
+        """`step` came of its query. `since` says how long after the asking; without it, until now."""
         sent = self.waiting.pop(step.query)
-        self.steps.append(replace(step, seconds=elapsed(sent, seen or Instant.now(), stamp_ns)))
+        took = Span(Instant.now().monotonic - sent.monotonic, kernel=False) if since is None else since(sent)
+        self.kernel = self.kernel and took.kernel
+        self.steps.append(replace(step, seconds=took.seconds))
         self.changed()
 
     def give_up(self, reason: Reason, detail: str = "") -> None:
@@ -154,12 +159,12 @@ class _Exchange:
             self.messages[query] = encode(query)
             self.trail.ask(query, Instant.now())
 
-    def take(self, data: bytes, seen: Instant | None = None, stamp_ns: int | None = None) -> None:
-        """Judge one reply; a flood of strays ends the exchange as `malformed`."""
+    def take(self, data: bytes, since: Callable[[Instant], Span]) -> None:
+        """Judge one reply; `since` says how long after its query it came. A flood of strays is `malformed`."""
         step = judge(self.messages, data)
         if step is not None:
             del self.messages[step.query]
-            self.trail.hear(step, seen, stamp_ns)
+            self.trail.hear(step, since)
             return
         self.strays += 1
         if self.strays > MAX_STRAYS:
@@ -193,7 +198,7 @@ class _UdpExchange(_Exchange):
             self.trail.ask(query, udp.send(self.messages[query].to_wire()))
         while self.messages:
             reply = await udp.receive()
-            self.take(reply.data, reply.seen, reply.stamp_ns)
+            self.take(reply.data, reply.since)
 
 
 class _TcpExchange(_Exchange):
@@ -205,17 +210,33 @@ class _TcpExchange(_Exchange):
         server = self.ask.queries[0].server
         stream = await open_tcp(server.address, server.port)
         try:
+            connect = _connecting(stream)
+            stream.times.start()
             await stream.send(b"".join(_framed(message.to_wire()) for message in self.messages.values()))
             received = bytearray()
             while self.messages:
                 if (data := await _frame(stream, received)) is None:
                     self.trail.give_up(Reason.SERVER_FAILURE, "connection closed before the answer")
                     return
-                self.take(data)
+                network = Span(connect.seconds + stream.times.network, connect.kernel and stream.times.kernel)
+                self.take(data, _exactly(network))
         except ConnectionError as error:
             self.trail.give_up(Reason.SERVER_FAILURE, _explain(error))
         finally:
             stream.close()
+
+
+def _connecting(stream: TcpStream) -> Span:
+    """How long the connect took that has just ended: the kernel's round trip of the SYN where it has one."""
+    info = stream.info()
+    handshake = None if info is None else info.handshake
+    if handshake is not None:
+        return Span(handshake, kernel=True)
+    return Span(perf_counter() - stream.asked.monotonic, kernel=False)
+
+
+def _exactly(span: Span) -> Callable[[Instant], Span]:
+    return lambda _sent: span
 
 
 def _framed(message: bytes) -> bytes:

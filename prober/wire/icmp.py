@@ -18,7 +18,7 @@ from icmplib import ICMPSocketError, ICMPv4Socket, ICMPv6Socket, SocketPermissio
 
 from prober.reasons import Family
 from prober.wire.errqueue import LINUX, IcmpError, queue_errors, queued_errors
-from prober.wire.stamps import ANCILLARY_BYTES, Instant, elapsed, kernel_stamp, stamp_datagrams
+from prober.wire.stamps import ANCILLARY_BYTES, Instant, Span, elapsed, kernel_stamp, stamp_receipt
 
 _HEAD: Final = 512  # bytes: enough of a reply for its headers and the token, or of an error for the request in it
 _ECHO_HEADER: Final = 8
@@ -35,11 +35,16 @@ class NotPermittedError(PermissionError):
 
 @dataclass(frozen=True, slots=True)
 class EchoReply:
-    """An echo reply: seconds since its request left, the TTL or hop limit left in it, its sender."""
+    """An echo reply: how long after its request it came, the TTL or hop limit left in it, its sender."""
 
-    seconds: float
+    took: Span
     ttl: int | None
     source: str
+
+    @property
+    def seconds(self) -> float:
+        """The round trip."""
+        return self.took.seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +77,7 @@ class EchoSocket:
     def _set_up(self) -> None:
         self._socket.setblocking(False)
         queue_errors(self._socket, self._socket.family, on=True)
-        stamp_datagrams(self._socket)
+        stamp_receipt(self._socket)
         if self.family is Family.IPV6:
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
         elif LINUX:

@@ -1,5 +1,5 @@
-"""How long a datagram was on its way: from the kernel's receive stamp where there is one, so that a busy event loop
-does not read as a slow network (socket(7) SO_TIMESTAMPNS).
+"""How long an answer was on its way: from the kernel's receive stamp where there is one, so that a busy event loop
+does not read as a slow network (socket(7) SO_TIMESTAMPNS; on datagrams and on TCP streams alike).
 
 The kernel stamps with the wall clock. A difference of wall clocks counts only while no clock was stepped in between,
 which is judged by the monotonic clock beside it.
@@ -7,17 +7,18 @@ which is judged by the monotonic clock beside it.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h; the same number is the type of the control message
 _TIMESPEC = struct.Struct("@ll")
-#: Room for the control messages of one datagram: the stamp, a TTL, a few bytes of padding.
+#: Room for the control messages of one recvmsg: the stamp, a TTL, a few bytes of padding.
 ANCILLARY_BYTES: Final = 128
 _STEP = 1e-3  # seconds that the two clocks may drift apart during one exchange
 
@@ -35,7 +36,35 @@ class Instant:
         return cls(time.time_ns(), time.perf_counter())
 
 
-def stamp_datagrams(sock: socket.socket) -> None:
+class Span(NamedTuple):
+    """A time in seconds, and whether the kernel's stamp ends it (else the moment when user space saw the answer)."""
+
+    seconds: float
+    kernel: bool
+
+
+class StampKeeper:
+    """Holds one stamping socket open for the life of a process; a part of the kit.
+
+    The first such socket of a machine and the last one each flip a switch in the kernel's code
+    (net_enable_timestamp), which costs more than a probe.
+    """
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        for family in (socket.AF_INET, socket.AF_INET6):
+            with contextlib.suppress(OSError):  # no such family here, no descriptors left: stamps work all the same
+                self._socket = socket.socket(family, socket.SOCK_DGRAM)
+                stamp_receipt(self._socket)
+                return
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if self._socket is not None:
+            self._socket.close()
+
+
+def stamp_receipt(sock: socket.socket) -> None:
     """Ask the kernel to stamp what `sock` receives; does nothing where the platform cannot."""
     if sys.platform == "linux":
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -50,13 +79,13 @@ def kernel_stamp(ancillary: Iterable[tuple[int, int, bytes]]) -> int | None:
     return None
 
 
-def elapsed(sent: Instant, seen: Instant, stamp_ns: int | None) -> float:
-    """Seconds from `sent` to the kernel's stamp; to `seen`, when user space read it, if the stamp cannot be trusted.
+def elapsed(sent: Instant, seen: Instant, stamp_ns: int | None) -> Span:
+    """The time from `sent` to the kernel's stamp; to `seen`, when user space read it, if the stamp cannot be trusted.
 
     Never more than the monotonic time between the two instants, and never negative.
     """
     whole = seen.monotonic - sent.monotonic
     if stamp_ns is None or abs((seen.wall_ns - sent.wall_ns) / 1e9 - whole) > _STEP:
-        return whole
+        return Span(whole, kernel=False)
     until_stamp = (stamp_ns - sent.wall_ns) / 1e9
-    return until_stamp if 0.0 <= until_stamp <= whole else whole
+    return Span(until_stamp, kernel=True) if 0.0 <= until_stamp <= whole else Span(whole, kernel=False)

@@ -13,8 +13,12 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from time import perf_counter
 
 from prober.wire.errqueue import LINUX, IcmpError, queue_errors, read_error_queue
+from prober.wire.ready import readable, writable
+from prober.wire.stamps import ANCILLARY_BYTES, Instant, elapsed, kernel_stamp, stamp_receipt
+from prober.wire.stream import Times
 
 _TCP_INFO_HEAD = struct.Struct("=8B24I")  # struct tcp_info up to tcpi_total_retrans, linux/tcp.h
 
@@ -37,23 +41,67 @@ class TcpInfo:
     mss: int
     path_mtu: int
 
+    @property
+    def handshake(self) -> float | None:
+        """Right after a connect: the kernel's round trip of the SYN, in seconds. None where it has no sample of it.
+
+        Karn (RFC 6298 section 3): a SYN that was sent twice has none, and its wait is what the user felt.
+        """
+        return self.rtt if self.retransmits == 0 and self.rtt > 0 else None
+
 
 class TcpStream:
-    """An open TCP connection on a non-blocking socket; implements `prober.wire.stream.Stream`."""
+    """An open TCP connection on a non-blocking socket; implements `prober.wire.stream.Stream` and keeps its `times`.
 
-    __slots__ = ("_loop", "socket")
+    The kernel stamps what it receives (socket(7) SO_TIMESTAMPNS), where the platform can.
+    """
 
-    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = ("_loop", "_stamped", "asked", "socket", "times")
+
+    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop, asked: Instant) -> None:
         self.socket = sock
+        self.asked = asked
+        """Just before its connect. Stamps are measured from here: a step of the clock is seen as long as it lives."""
+        self.times = Times()
         self._loop = loop
+        self._stamped = False
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """See Stream.receive."""
-        return await self._loop.sock_recv(self.socket, max_bytes)
+        if not self._stamped:
+            self._stamp()
+        while True:
+            try:
+                data, ancillary, _, _ = self.socket.recvmsg(max_bytes, ANCILLARY_BYTES)
+            except BlockingIOError:
+                await readable(self._loop, self.socket)
+            except OSError:
+                self.times.arrived(perf_counter(), kernel=False)
+                raise
+            else:
+                after, kernel = elapsed(self.asked, Instant.now(), kernel_stamp(ancillary))
+                self.times.arrived(self.asked.monotonic + after, kernel=kernel)
+                return data
 
     async def send(self, data: bytes) -> None:
         """See Stream.send."""
-        await self._loop.sock_sendall(self.socket, data)
+        if not self._stamped:
+            self._stamp()
+        rest: bytes | memoryview = data
+        while rest:
+            at = perf_counter()
+            try:
+                sent = self.socket.send(rest)
+            except BlockingIOError:
+                await writable(self._loop, self.socket)
+                continue
+            self.times.handed(at)
+            rest = memoryview(rest)[sent:]
+
+    def _stamp(self) -> None:
+        """Ask for stamps at the first use: a connection that is only opened needs none."""
+        stamp_receipt(self.socket)
+        self._stamped = True
 
     def close(self) -> None:
         """See Stream.close."""
@@ -104,9 +152,10 @@ async def open_tcp(address: str, port: int) -> TcpStream:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         queue_errors(sock, family, on=True)
+        asked = Instant.now()
         number = sock.connect_ex((address, port))
         if number == errno.EINPROGRESS:
-            await _writable(loop, sock)
+            await writable(loop, sock)
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise ConnectFailed(number, read_error_queue(sock))
@@ -114,20 +163,4 @@ async def open_tcp(address: str, port: int) -> TcpStream:
     except BaseException:
         sock.close()
         raise
-    return TcpStream(sock, loop)
-
-
-async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-    """Wait until the connect under way has ended, well or badly."""
-    ended: asyncio.Future[None] = loop.create_future()
-    descriptor = sock.fileno()
-    loop.add_writer(descriptor, _resolve, ended)
-    try:
-        await ended
-    finally:
-        loop.remove_writer(descriptor)
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+    return TcpStream(sock, loop, asked)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from OpenSSL import SSL, crypto
 
-from prober.wire.stream import Stream
+from prober.wire.stream import Stream, Times, times_of
 
 VERSIONS = {
     "1.0": SSL.TLS1_VERSION,
@@ -155,6 +155,11 @@ class TlsStream:
         if server_name:
             self.connection.set_tlsext_host_name(server_name.encode("idna"))
         self.connection.set_connect_state()
+
+    @property
+    def times(self) -> Times | None:
+        """Those of the stream below."""
+        return times_of(self._below)
 
     @property
     def verify_errors(self) -> tuple[VerifyError, ...]:

@@ -13,7 +13,7 @@ from prober.engine.climb import climb, internal
 from prober.layers.base import Ascent, Failed, Kit, Rung, Skipped
 from prober.model import Blame, Cell, Run, ServiceRef
 from prober.reasons import Kind, Layer, Reason, Result
-from tests.support.cells import make_cell
+from tests.support.cells import facts, make_cell
 
 DNS, TCP, HTTP = Layer.DNS, Layer.TCP, Layer.HTTP
 
@@ -101,7 +101,7 @@ async def test_rungs_above_a_failed_one_are_skipped_and_the_failed_one_keeps_tim
         HTTP: (Result.SKIPPED, Reason.SKIPPED_BELOW),
     }
     tcp, http = run.outcomes[1:]
-    assert tcp.evidence == {"seen": "this much", "detail": "by whom"}
+    assert facts(tcp) == {"seen": "this much", "detail": "by whom"}
     assert tcp.seconds is not None
     assert http.seconds is None
     assert run.blame == Blame(TCP, Reason.REFUSED)
@@ -202,10 +202,22 @@ async def test_layer_times_add_up_to_the_runs_total(rungs: dict[Layer, Rung]) ->
 
 async def test_a_rung_that_knows_its_time_better_is_believed(rungs: dict[Layer, Rung]) -> None:
     async def connect(ascent: Ascent) -> None:
-        ascent.seconds = 0.000_123
+        ascent.took(1e-9, kernel=True)
 
     rungs[TCP] = connect
-    assert (await one(cell())).outcomes[1].seconds == 0.000_123
+    outcome = (await one(cell())).outcomes[1]
+    assert (outcome.seconds, outcome.evidence["clock"]) == (1e-9, "kernel")
+    assert 0 <= outcome.evidence["local_seconds"] < 1
+
+
+async def test_a_rung_takes_no_longer_than_the_stopwatch_around_it(rungs: dict[Layer, Rung]) -> None:
+    async def connect(ascent: Ascent) -> None:
+        ascent.took(60.0, kernel=True)
+
+    rungs[TCP] = connect
+    run = await one(cell())
+    assert (run.outcomes[1].seconds or 60) <= run.seconds
+    assert run.outcomes[1].evidence["local_seconds"] == 0
 
 
 async def test_hidden_values_do_not_reach_the_evidence(rungs: dict[Layer, Rung]) -> None:
@@ -214,7 +226,7 @@ async def test_hidden_values_do_not_reach_the_evidence(rungs: dict[Layer, Rung])
         ascent.evidence["sent"] = "password=hunter2hunter2"
 
     rungs[HTTP] = leak
-    assert (await one(cell())).outcomes[2].evidence == {"sent": "password=${PASSWORD}"}
+    assert facts((await one(cell())).outcomes[2]) == {"sent": "password=${PASSWORD}"}
 
 
 def test_a_climb_that_could_not_begin_is_internal_at_the_first_layer() -> None:

@@ -93,6 +93,7 @@ async def test_a_run_reaches_board_metrics_and_health(tmp_path: Path, port: int)
     async with started(configure(tmp_path / "p.yaml", port, "a")) as running:
         await until(lambda: running.entry("a").state is State.OK)
         assert re.search(r'^prober_up{.*probe="a".*} 1\.0$', await running.metrics(), re.MULTILINE)
+        assert re.search(r'^prober_layer_local_seconds_count{layer="tcp"} [1-9]', await running.metrics(), re.MULTILINE)
         assert running.service.ready() == (True, "probing 1 cells")
         assert running.service.healthy()[0]
     assert running.service.ready() == (False, "stopping")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from prober import __version__
 from prober.export.selfmetrics import SelfMetrics
-from prober.model import Vantage
+from prober.model import Outcome, Run, Vantage
+from prober.reasons import Kind, Layer, Reason, Result
+from tests.support.cells import make_cell
 
 VANTAGE = Vantage("node-a", "node-7", "eu-1a", pod="prober-x", namespace="monitoring")
 
@@ -33,6 +37,20 @@ def test_lags_are_histograms(itself: SelfMetrics) -> None:
     assert value("prober_schedule_lag_seconds_sum") == 0.002
     assert value("prober_loop_lag_seconds_bucket", {"le": "0.25"}) == 0
     assert value("prober_loop_lag_seconds_bucket", {"le": "0.5"}) == 1
+
+
+def test_the_local_time_of_each_layer_is_counted_where_it_is_known(itself: SelfMetrics) -> None:
+    cell = make_cell(Kind.TCP, "tcp", "name.example", 1)
+    outcomes = (
+        Outcome(Layer.DNS, Result.OK, 0.001, None, {"local_seconds": 0.0002}),
+        Outcome(Layer.TCP, Result.FAILED, 0.001, Reason.REFUSED, {"clock": "user"}),
+    )
+    itself.climbed(Run(cell, datetime.now(UTC), 0.01, outcomes, ok=False))
+    value = itself.registry.get_sample_value
+    counts = {layer: value("prober_layer_local_seconds_count", {"layer": layer}) for layer in Layer}
+    assert counts == {**dict.fromkeys(Layer, 0), Layer.DNS: 1}
+    assert value("prober_layer_local_seconds_bucket", {"layer": "dns", "le": "0.0001"}) == 0
+    assert value("prober_layer_local_seconds_bucket", {"layer": "dns", "le": "0.00025"}) == 1
 
 
 def test_a_failed_reload_leaves_hash_and_time_of_what_runs_on(itself: SelfMetrics) -> None:

@@ -17,7 +17,7 @@ from prober.layers.base import Kit
 from prober.model import Outcome, Run
 from prober.options import Expect
 from prober.reasons import Family, Kind, Layer, Reason, Result
-from tests.support.cells import FAMILIES, LOOPBACK, make_cell
+from tests.support.cells import FAMILIES, LOOPBACK, facts, make_cell
 from tests.support.nameserver import (
     Answers,
     DnsServer,
@@ -143,7 +143,7 @@ async def test_an_answer_is_kept_with_server_ttl_and_flags(family: Family, trans
         run = await ask(server, family, transport=transport)
     assert run.ok
     assert (run.address, run.port) == (server.address, server.port)
-    assert run.outcomes[0].evidence == {
+    assert facts(run.outcomes[0]) == {
         "name": "web.c.", "queries": 1, "server": server.where, "answers": ["10.0.0.2", "10.0.0.1"], "rcode": "NOERROR",
         "asked": "web.c.", "type": "A", "transport": transport, "ttl": 30, "flags": ["ra"],
     }  # fmt: skip
@@ -255,7 +255,7 @@ async def test_a_pinned_first_hop_is_what_is_resolved() -> None:
 async def test_what_is_no_name_is_not_found_without_asking() -> None:
     async with dns_server(Family.IPV4, zone({})) as server:
         outcome = await resolve(server, Family.IPV4, "a..b")
-    assert (outcome.reason, outcome.evidence) == (
+    assert (outcome.reason, facts(outcome)) == (
         Reason.NAME_NOT_FOUND, {"name": "a..b", "queries": 0, "detail": "not a domain name"},
     )  # fmt: skip
     assert server.asked == []

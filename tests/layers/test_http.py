@@ -15,7 +15,7 @@ from prober.layers.base import Kit
 from prober.model import Outcome, Run
 from prober.options import Expect
 from prober.reasons import Family, Kind, Layer, Reason, Result
-from tests.support.cells import FAMILIES, make_cell
+from tests.support.cells import FAMILIES, facts, make_cell
 from tests.support.http import Handler, Peer, Server, response, says, serving
 
 
@@ -48,7 +48,7 @@ def http(run: Run) -> Outcome:
 async def test_an_answer_holds_and_leaves_its_evidence(family: Family) -> None:
     run = await once(says(response("200 OK", b"ok", "Server: lab", "Via: 1.1 edge")), family=family)
     assert run.ok
-    evidence = http(run).evidence
+    evidence = facts(http(run))
     assert evidence | {"request_id": "?"} == {
         "request_id": "?", "status": 200, "http_version": "1.1", "bytes": 2, "server": "lab", "via": "1.1 edge",
         "content_length": "2",

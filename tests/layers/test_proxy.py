@@ -14,7 +14,7 @@ from prober.lab.tls import make_context
 from prober.layers.base import Kit
 from prober.model import Endpoint, Run
 from prober.reasons import Family, Kind, Layer, Reason
-from tests.support.cells import FAMILIES, LOOPBACK, make_cell
+from tests.support.cells import FAMILIES, LOOPBACK, facts, make_cell
 from tests.support.threaded import Talk, read_to_the_end, reset, serve
 
 NAME = "api.example.com"
@@ -69,7 +69,7 @@ async def test_a_tunnel_carries_tls_to_the_target(family: Family, tmp_path_facto
     assert [o.layer for o in run.outcomes] == [Layer.DNS, Layer.TCP, Layer.PROXY, Layer.TLS]
     proxy = run.outcome(Layer.PROXY)
     assert proxy is not None
-    assert proxy.evidence == {"connect": f"{NAME}:{target}", "status": 200, "via": "1.1 squid"}
+    assert facts(proxy) == {"connect": f"{NAME}:{target}", "status": 200, "via": "1.1 squid"}
     assert asked[0].startswith(f"CONNECT {NAME}:{target} HTTP/1.1\r\nHost: {NAME}:{target}\r\n".encode())
 
 

@@ -14,7 +14,7 @@ from prober.layers.tcp import reason_of
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire.errqueue import LINUX, IcmpError, parse_extended_error
-from tests.support.cells import FAMILIES, LOOPBACK, make_cell
+from tests.support.cells import FAMILIES, LOOPBACK, facts, make_cell
 from tests.support.netns import run_in_namespace, why_not
 
 
@@ -52,7 +52,7 @@ async def test_a_closed_port_is_refused(family: Family) -> None:
     run = await connect(family, port)
     assert run.blame is not None
     assert (run.blame.layer, run.blame.reason) == (Layer.TCP, Reason.REFUSED)
-    assert run.outcomes[-1].evidence == {"errno": "ECONNREFUSED"}
+    assert facts(run.outcomes[-1]) == {"errno": "ECONNREFUSED"}
 
 
 @pytest.mark.skipif(not LINUX, reason="a full backlog drops SYNs on Linux")

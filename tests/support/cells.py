@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prober.model import DEFAULT_PORTS, Cell, Endpoint
+from prober.model import DEFAULT_PORTS, Cell, Endpoint, Evidence, Outcome
 from prober.options import Expect, KindOptions
 from prober.reasons import Family, Kind
 
@@ -29,6 +29,11 @@ FAMILIES = [
     Family.IPV4,
     pytest.param(Family.IPV6, marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback on this machine")),
 ]
+
+
+def facts(outcome: Outcome) -> Evidence:
+    """The evidence of `outcome` without what every outcome has: its clock and the time that was local."""
+    return {key: value for key, value in outcome.evidence.items() if key not in ("clock", "local_seconds")}
 
 
 def make_cell(

@@ -9,7 +9,7 @@ from typing import Final
 from prober.reasons import Reason
 from prober.wire.http.errors import HttpBroken, broken_by
 from prober.wire.http.record import Record
-from prober.wire.stream import Stream
+from prober.wire.stream import Stream, times_of
 
 #: Bytes of one read: a TLS record, and little enough that a flood of tiny frames cannot hold the loop for long.
 READ_SIZE: Final = 16 * 1024
@@ -27,10 +27,13 @@ _FIRST: Final = 16
 class Guard:
     """Sends and receives for one exchange."""
 
-    __slots__ = ("_reads", "_received", "_stream", "_unsent", "first", "record")
+    __slots__ = ("_reads", "_received", "_stream", "_times", "_unsent", "arrived", "first", "record")
 
     def __init__(self, stream: Stream, record: Record) -> None:
         self._stream = stream
+        self._times = times_of(stream)
+        self.arrived: float | None = None
+        """When the latest bytes came: by the kernel's stamp where the stream has one."""
         self.record = record
         self._unsent: HttpBroken | None = None
         self._reads = 0
@@ -42,6 +45,21 @@ class Guard:
     def sending(self) -> bool:
         """Whether the connection still took everything that was sent."""
         return self._unsent is None
+
+    def begin(self) -> None:
+        """The request begins: what is sent next are its first bytes."""
+        if self._times is not None:
+            self._times.start()
+        self.record.began = perf_counter()
+
+    def sent(self) -> None:
+        """The whole request was sent, if the connection took it."""
+        if not self.sending:
+            return
+        record, times = self.record, self._times
+        record.sent = perf_counter()
+        if times is not None and times.began is not None:
+            record.began, record.sent = times.began, times.sent
 
     async def send(self, data: bytes) -> None:
         """Send `data`. An error is kept for `receive`: the peer may have said why (alert, 413) before it closed."""
@@ -65,6 +83,7 @@ class Guard:
             raise broken from error
         if not data and self._unsent is not None:
             raise self._unsent
+        self.arrived = perf_counter() if self._times is None else self._times.received
         self._count(data)
         return data
 
@@ -100,6 +119,12 @@ class Guard:
         where = "inside the head of the response" if self.first else "before the response"
         return HttpBroken(Reason.CLOSED, f"closed by the peer {where}")
 
+    def began(self) -> None:
+        """The latest bytes hold the beginning of the response."""
+        if self.record.first is None:
+            self.record.first = self.arrived
+
     def end(self) -> None:
-        """The response is complete."""
-        self.record.ended = perf_counter()
+        """The response is complete with the latest bytes."""
+        self.record.ended = self.arrived
+        self.record.kernel = self._times is not None and self._times.kernel

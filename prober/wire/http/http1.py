@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from time import perf_counter
 
 import h11
 
@@ -27,16 +26,15 @@ class Http1:
 
     async def send(self, call: Call) -> None:
         """Write the whole request."""
-        connection, record = self._connection, self._guard.record
+        connection, guard = self._connection, self._guard
         request = h11.Request(method=call.method, target=call.target, headers=call.fields)
         data = connection.send(request) or b""
         if call.body:
             data += connection.send(h11.Data(data=call.body)) or b""
         data += connection.send(h11.EndOfMessage()) or b""
-        record.began = perf_counter()
-        await self._guard.send(data)
-        if self._guard.sending:
-            record.sent = perf_counter()
+        guard.begin()
+        await guard.send(data)
+        guard.sent()
 
     async def head(self) -> None:
         """Read up to the end of the final response's head. Raises HttpBroken."""
@@ -76,8 +74,8 @@ class Http1:
             if not isinstance(event, type) or event is h11.PAUSED:  # not NEED_DATA
                 return event
             data = await guard.receive()
-            if guard.record.first is None and data:
-                guard.record.first = perf_counter()
+            if data:
+                guard.began()
             if guard.record.status is None:
                 self._check_beginning()
             self._ended = not data

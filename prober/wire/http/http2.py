@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
-from time import perf_counter
 from typing import Final
 
 from h2.config import H2Configuration
@@ -55,14 +54,14 @@ class Http2:
 
     async def send(self, call: Call) -> None:
         """Write preface and request; a body waits for the peer's windows. Raises HttpBroken."""
-        connection, record = self._connection, self._guard.record
+        connection, guard = self._connection, self._guard
         connection.initiate_connection()
         connection.increment_flow_control_window(WINDOW - _INITIAL_WINDOW)
         connection.send_headers(_STREAM, _fields(call), end_stream=not call.body)
-        record.began = perf_counter()
+        guard.begin()
         await self._flush()
         rest = call.body
-        while rest and not self._ended and self._guard.sending:
+        while rest and not self._ended and guard.sending:
             room = min(connection.local_flow_control_window(_STREAM), connection.max_outbound_frame_size)
             if room <= 0:
                 await self._pump()
@@ -70,8 +69,7 @@ class Http2:
             connection.send_data(_STREAM, rest[:room], end_stream=room >= len(rest))
             rest = rest[room:]
             await self._flush()
-        if self._guard.sending:
-            record.sent = perf_counter()
+        guard.sent()
 
     async def head(self) -> None:
         """Read up to the final response's header section. Raises HttpBroken."""
@@ -137,19 +135,15 @@ class Http2:
         elif isinstance(event, StreamEnded):
             self._ended = True
         elif isinstance(event, ResponseReceived):
-            self._note_first()
+            guard.began()
             status, fields = _response(event.headers or [])
             guard.head(status, "2", fields)
         elif isinstance(event, InformationalResponseReceived):
-            self._note_first()
+            guard.began()
             guard.informational(_response(event.headers or [])[0])
         elif isinstance(event, StreamReset) and not self._ended:
             name = _code_name(int(event.error_code or 0))
             raise HttpBroken(Reason.STREAM_RESET, f"RST_STREAM {name}", {"error_code": name})
-
-    def _note_first(self) -> None:
-        if self._guard.record.first is None:
-            self._guard.record.first = perf_counter()
 
 
 def _fields(call: Call) -> list[tuple[bytes, bytes]]:

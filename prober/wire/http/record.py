@@ -29,8 +29,9 @@ class Call:
 class Record:
     """What an exchange did, filled as it goes, so that a broken or cancelled one leaves what it had.
 
-    Times are of `time.perf_counter`: `began` writing, `sent` the last byte of the request, `first` byte of the
-    response read, `ended` with the last byte of the body. `limit` is the most bytes of body taken; None: any number.
+    Times are of `time.perf_counter`: `began` writing, `sent` the last byte of the request, `first` segment of the
+    response, `ended` with the last one of the body; of the kernel's clock where `kernel` says so (a stream that keeps
+    `times`). `limit` is the most bytes of body taken; None: any number.
     """
 
     limit: int | None = None
@@ -38,6 +39,7 @@ class Record:
     sent: float | None = None
     first: float | None = None
     ended: float | None = None
+    kernel: bool = False
     status: int | None = None
     version: str | None = None
     fields: Fields = field(default_factory=list)
@@ -58,10 +60,23 @@ class Record:
         return next((value.decode("utf-8", "replace") for key, value in self.fields if key == wanted), None)
 
     def phases(self) -> dict[str, float]:
-        """Seconds of the phases that came to their end: `request`, `first_byte`, `transfer`; disjoint."""
-        marks = (
-            ("request", self.began, self.sent),
-            ("first_byte", self.sent, self.first),
-            ("transfer", self.first, self.ended),
-        )
-        return {name: max(0.0, to - since) for name, since, to in marks if since is not None and to is not None}
+        """Seconds of the phases that came to their end: `request`, `first_byte`, `transfer`; disjoint.
+
+        A response that begins before the request has ended has a `first_byte` of 0.
+        """
+        phases: dict[str, float] = {}
+        since = self.began
+        for name, to in (("request", self.sent), ("first_byte", self.first), ("transfer", self.ended)):
+            if since is None or to is None:
+                since = to
+                continue
+            phases[name] = max(0.0, to - since)
+            since = max(since, to)
+        return phases
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first byte of the request to the last of the response; None where the exchange has not ended."""
+        if self.began is None or self.ended is None:
+            return None
+        return max(self.ended, self.sent or self.ended, self.first or self.ended) - self.began
