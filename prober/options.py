@@ -7,6 +7,7 @@ I/O. Durations are seconds as float (the YAML form `250ms` is converted on the w
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -134,7 +135,11 @@ class GrpcOptions(Options):
     metadata: dict[str, Secret] = Field(default_factory=dict)
 
 
-Profile = Literal["glibc", "musl"]
+class Profile(StrEnum):
+    """Whose resolver to be."""
+
+    GLIBC = "glibc"
+    MUSL = "musl"
 
 
 class ResolverOptions(Options):

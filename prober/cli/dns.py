@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prober.wire.exchange import Trail
     from prober.wire.resolvconf import ResolvConf, Server
     from prober.wire.resolver import Lookup
+    from prober.wire.trail import Trail
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +41,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _look_up(args: argparse.Namespace) -> tuple[Lookup, Trail, ResolvConf]:
-    from prober.wire.exchange import Trail, look_up
+    from prober.wire.lookup import look_up
     from prober.wire.resolvconf import system
+    from prober.wire.trail import Trail
 
     conf = system()
     conf = replace(

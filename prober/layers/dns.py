@@ -14,9 +14,10 @@ from prober.layers.base import Ascent, Failed, Skipped
 from prober.model import Cell, Evidence
 from prober.reasons import Family, Reason
 from prober.wire.dnsmessage import Step, same_records
-from prober.wire.exchange import Trail, look_up
+from prober.wire.lookup import look_up
 from prober.wire.resolvconf import ResolvConf, Server, system
 from prober.wire.resolver import Lookup
+from prober.wire.trail import Trail
 
 ADDRESS_TYPES = {Family.IPV4: "A", Family.IPV6: "AAAA"}
 _LOOPBACK = {Family.IPV4: "127.0.0.1", Family.IPV6: "::1"}

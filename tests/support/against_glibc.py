@@ -22,8 +22,9 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from prober.wire.exchange import Trail, look_up
+from prober.wire.lookup import look_up
 from prober.wire.resolvconf import parse, system
+from prober.wire.trail import Trail
 
 SEARCH = "ns.svc.c svc.c c"
 #: name, RES_OPTIONS, and what the server says: "name" or "name/TYPE" → response code (default NXDOMAIN), drop, lame, or
