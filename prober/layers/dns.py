@@ -12,6 +12,7 @@ from dataclasses import replace
 from prober.addresses import is_literal
 from prober.layers.base import Ascent, Failed, Skipped
 from prober.model import Cell, Evidence
+from prober.options import Profile
 from prober.reasons import Family, Reason
 from prober.wire.dnsmessage import Step, same_records
 from prober.wire.lookup import look_up
@@ -92,7 +93,10 @@ async def _traced(
 
     trail.changed = write
     write()
-    lookup = await look_up(name, (kind,), conf, trail, recursion_desired=recursion_desired)
+    profile, *_ = ascent.cell.options.resolver.profile
+    if profile is not Profile.GLIBC:
+        ascent.evidence["profile"] = str(profile)
+    lookup = await look_up(name, (kind,), conf, trail, recursion_desired=recursion_desired, profile=profile)
     ascent.seconds = trail.seconds if trail.asked else None
     ascent.evidence.update(_findings(lookup, trail, subject=subject))
     return lookup
