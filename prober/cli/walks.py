@@ -32,6 +32,7 @@ def walked(profile: Profile, types: Sequence[str], lookup: Lookup, trail: Trail)
         "error": error_of(lookup, profile),
         "because": None if found or step is None else _because(step),
         "addresses": [answer for step in lookup.steps for answer in step.answers] if found else [],
+        "connects": _connects(profile, lookup) if found else [],
         "sent": trail.asked,
         "needed": len(types),
         "amplification": round(trail.asked / len(types), 2),
@@ -39,6 +40,18 @@ def walked(profile: Profile, types: Sequence[str], lookup: Lookup, trail: Trail)
         "wasted_seconds": round(trail.wasted(lookup), 6),
         "queries": [{**step.shown(), "answers": list(step.answers)} for step in trail.steps],
     }
+
+
+def _connects(profile: Profile, lookup: Lookup) -> list[str]:
+    """The addresses in the order in which a program tries them; none where other types were asked for."""
+    from prober.options import Profile
+    from prober.wire.destinations import order, sources
+
+    if not {step.query.type for step in lookup.steps} <= {"A", "AAAA"}:
+        return []
+    steps = lookup.steps if profile is Profile.GLIBC else lookup.steps[::-1]  # musl puts AAAA first since 1.2.4
+    addresses = [answer for step in steps for answer in step.answers]
+    return order(profile, addresses, sources(addresses))
 
 
 def _because(step: Step) -> str:
@@ -51,7 +64,7 @@ def differ(walks: Sequence[dict[str, Any]]) -> str | None:
     """Where several lookups differ, in one sentence; None for a single one."""
     if len(walks) < 2:
         return None
-    results = {(walk["error"], walk["found"], frozenset(walk["addresses"])) for walk in walks}
+    results = {(walk["error"], walk["found"], frozenset(walk["addresses"]), *walk["connects"][:1]) for walk in walks}
     told = "; ".join(f"{walk['profile']} {_result(walk)} {_cost(walk)}" for walk in walks)
     if len(results) > 1:
         return f"They differ: {told}."
@@ -61,7 +74,7 @@ def differ(walks: Sequence[dict[str, Any]]) -> str | None:
 
 def _result(walk: dict[str, Any]) -> str:
     if walk["error"] is None:
-        return f"returns {', '.join(walk['addresses'])} of {walk['found']}"
+        return f"returns {', '.join(walk['connects'] or walk['addresses'])} of {walk['found']}"
     return f"fails with {walk['error']}" + (f" ({walk['because']})" if walk["because"] else "")
 
 
@@ -121,7 +134,8 @@ def _summary(walk: dict[str, Any]) -> str:
     if walk["found"] is None:
         return f"not found: {walk['reason']} ({walk['error']}). {cost}; {times}"
     where = f" through search {walk['suffix']}" if walk["suffix"] else ""
-    return f"found as {walk['found']}{where}. {cost}; {times}"
+    first = f"; a program connects to {', then '.join(walk['connects'])}" if walk["connects"] else ""
+    return f"found as {walk['found']}{where}{first}. {cost}; {times}"
 
 
 def _here(here: dict[str, Any]) -> str:

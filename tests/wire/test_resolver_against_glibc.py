@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import json
-import platform
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prober.wire.resolvconf import system
-from tests.support.netns import run_in_namespace, why_not
-
-
-def _why_not() -> str | None:
-    if platform.libc_ver()[0] != "glibc":
-        return "the C library here is not glibc"
-    nsswitch = Path("/etc/nsswitch.conf")
-    hosts = (
-        [line for line in nsswitch.read_text().splitlines() if line.startswith("hosts:")] if nsswitch.exists() else []
-    )
-    if "resolve" in "".join(hosts) or Path("/run/nscd/socket").exists():
-        return "getaddrinfo here asks more than DNS"
-    return f"{system().servers[0]} cannot be taken over" if "%" in system().servers[0].address else why_not()
+from tests.support.libc import why_no_glibc
+from tests.support.netns import run_in_namespace
 
 
 @pytest.fixture(scope="module")
 def cases() -> list[dict[str, Any]]:
-    if (reason := _why_not()) is not None:
+    if (reason := why_no_glibc()) is not None:
         pytest.skip(reason)
     return [json.loads(line) for line in run_in_namespace("against_glibc.py").splitlines()]
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.netns import ROOT, run_in_namespace, why_not
-from tests.support.tools import require_tool
+from tests.support.netns import run_in_namespace, why_not
+from tests.support.tools import musl_program, require_tool
 
 
 def _version(compiler: str) -> str:
@@ -27,11 +26,8 @@ def _version(compiler: str) -> str:
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     if (reason := why_not()) is not None:
         pytest.skip(reason)
-    compiler = require_tool("musl-gcc")
-    program = tmp_path_factory.mktemp("musl") / "getaddrinfo"
-    source: Path = ROOT / "tests" / "support" / "musl_getaddrinfo.c"
-    subprocess.run([compiler, "-static", "-o", str(program), str(source)], check=True, capture_output=True)
-    lines = run_in_namespace("against_musl.py", str(program), _version(compiler)).splitlines()
+    program = musl_program(tmp_path_factory.mktemp("musl"))
+    lines = run_in_namespace("against_musl.py", str(program), _version(require_tool("musl-gcc"))).splitlines()
     return [json.loads(line) for line in lines]
 
 
