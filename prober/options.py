@@ -7,6 +7,7 @@ I/O. Durations are seconds as float (the YAML form `250ms` is converted on the w
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -134,7 +135,22 @@ class GrpcOptions(Options):
     metadata: dict[str, Secret] = Field(default_factory=dict)
 
 
-Profile = Literal["glibc", "musl"]
+class Profile(StrEnum):
+    """Whose resolver to be."""
+
+    GLIBC = "glibc"
+    MUSL = "musl"
+
+
+def _profiles(value: object) -> object:
+    """One profile, or a list of different ones, for pydantic to check."""
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list | tuple):
+        raise ValueError("expected glibc, musl or a list of both")
+    if len({str(item) for item in value}) < max(len(value), 1):
+        raise ValueError("a profile is there twice" if value else "at least one profile is needed")
+    return value
 
 
 class ResolverOptions(Options):
@@ -151,6 +167,19 @@ class ResolverOptions(Options):
     attempts: Annotated[Whole, Field(ge=1, le=5)] | None = None
     """Rounds over the servers."""
     transport: Literal["udp", "tcp"] = "udp"
+    profile: Annotated[
+        tuple[Profile, ...],
+        BeforeValidator(_profiles),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"enum": [*Profile]},
+                    {"type": "array", "items": {"enum": [*Profile]}, "minItems": 1, "uniqueItems": True},
+                ]
+            }
+        ),
+    ] = (Profile.GLIBC,)
+    """Whose resolver to be: `glibc` or `musl` (1.2.4 and newer). A list, for kind dns alone, makes a cell for each."""
 
 
 class DnsOptions(Options):

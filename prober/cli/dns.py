@@ -6,15 +6,13 @@ import argparse
 import asyncio
 import json
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from prober.cli.machine import emit
 
 if TYPE_CHECKING:
-    from prober.wire.exchange import Trail
+    from prober.options import Profile
     from prober.wire.resolvconf import ResolvConf, Server
-    from prober.wire.resolver import Lookup
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,107 +20,86 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", type=_name, metavar="NAME", help="the name, as a program would give it to getaddrinfo")
     parser.add_argument("--type", type=_types, default=("A", "AAAA"), metavar="A,AAAA", dest="types",
                         help="record types, sent together as getaddrinfo does (default: A,AAAA)")  # fmt: skip
-    parser.add_argument("--as", choices=("glibc",), default="glibc", dest="profile",
-                        help="whose resolver to be (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--as", type=_profiles, default="glibc", dest="profiles", metavar="glibc,musl",
+                        help="whose resolver to be, side by side (default: %(default)s)")  # fmt: skip
     parser.add_argument("--ndots", type=_ndots, metavar="N", help="instead of resolv.conf's, 0 to 15")
     parser.add_argument("--search", type=_listed, metavar="A,B",
                         help="search list instead of resolv.conf's; '' for none")  # fmt: skip
     parser.add_argument("--server", type=_server, action="append", metavar="ADDR[:PORT]",
-                        help="server instead of resolv.conf's; may be given again")  # fmt: skip
+                        help="server instead of resolv.conf's; may be given again. This machine's own getaddrinfo, "
+                             "which can't be told so, is then not asked")  # fmt: skip
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if the name was found, 1 if not."""
-    lookup, trail, conf = asyncio.run(_look_up(args))
-    report = _report(args, lookup, trail, conf)
+    """0 if the name was found as every profile, 1 if not."""
+    from prober.cli.walks import show
+
+    report = asyncio.run(_report(args))
     if args.output == "json":
         emit(json.dumps(report, ensure_ascii=False))
     else:
-        _print(report)
-    return 0 if lookup.reason is None else 1
+        show(report)
+    return int(any(walk["reason"] for walk in report["walks"]))
 
 
-async def _look_up(args: argparse.Namespace) -> tuple[Lookup, Trail, ResolvConf]:
-    from prober.wire.exchange import Trail, look_up
+async def _report(args: argparse.Namespace) -> dict[str, Any]:
+    """All lookups at the same time, so that they meet the servers in the same state, as plain JSON values."""
+    from prober.cli.walks import differ
     from prober.wire.resolvconf import system
     from prober.wire.stamps import StampKeeper
 
-    conf = system()
-    conf = replace(
-        conf,
-        servers=tuple(args.server) if args.server else conf.servers,
-        search=conf.search if args.search is None else args.search,
-        ndots=conf.ndots if args.ndots is None else args.ndots,
-    )
-    trail = Trail()
+    own = system()
+    conf = _changed(own, args)
+    asked = not args.server and set(args.types) <= {"A", "AAAA"}
+    here = asyncio.create_task(_own_libc(args.name, args.types)) if asked else None
     with closing(StampKeeper()):
-        return await look_up(args.name, args.types, conf, trail), trail, conf
-
-
-def _report(args: argparse.Namespace, lookup: Lookup, trail: Trail, conf: ResolvConf) -> dict[str, Any]:
-    """The whole lookup as plain JSON values; times in seconds."""
-    needed = len(args.types)
+        walks = await asyncio.gather(*(_walk(args.name, args.types, conf, profile) for profile in args.profiles))
     return {
         "name": args.name,
-        "profile": args.profile,
+        "types": list(args.types),
         "ndots": conf.ndots,
         "search": list(conf.search),
         "servers": [str(server) for server in conf.servers],
-        "found": lookup.name if lookup.reason is None else None,
-        "suffix": lookup.suffix if lookup.reason is None else None,
-        "reason": None if lookup.reason is None else str(lookup.reason),
-        "addresses": [answer for step in lookup.steps for answer in step.answers],
-        "sent": trail.asked,
-        "needed": needed,
-        "amplification": round(trail.asked / needed, 2),
-        "seconds": round(trail.seconds, 6),
-        "wasted_seconds": round(trail.wasted(lookup), 6),
-        "queries": [{**step.shown(), "answers": list(step.answers)} for step in trail.steps],
+        "walks": walks,
+        "differ": differ(walks),
+        "here": None if here is None else {**await here, "ndots": own.ndots, "search": list(own.search)},
     }
 
 
-def _print(report: dict[str, Any]) -> None:
-    """The report for people."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _changed(conf: ResolvConf, args: argparse.Namespace) -> ResolvConf:
+    from prober.options import ResolverOptions
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 240  # for grep: no line is folded
-    search = ", ".join(report["search"]) or "none"
-    console.print(Text(f"{report['name']} as {report['profile']}: ndots {report['ndots']}, search {search}"))
-    table = Table("#", "name", "type", "server", "result", "ms", "answer", box=None, pad_edge=False)
-    for number, query in enumerate(report["queries"], 1):
-        server = query["server"] + ("/tcp" if query["transport"] == "tcp" else "")
-        answer = ", ".join(query["answers"]) or query.get("detail", "")
-        style = "green" if query["answers"] else "yellow" if query["rcode"] else "red"
-        cells = (str(number), query["name"], query["type"], server, _result(query), f"{query['seconds'] * 1e3:.2f}")
-        table.add_row(*map(Text, cells), Text(answer), style=style)
-    console.print(table)
-    console.print(Text(_summary(report)))
+    servers = tuple(map(str, args.server or ()))
+    return conf.override(ResolverOptions(servers=servers, search=args.search, ndots=args.ndots))
 
 
-def _result(query: dict[str, Any]) -> str:
-    """The response code, and the reason where the code alone does not tell."""
-    if query["rcode"] is None:
-        return str(query["reason"])
-    return (
-        f"{query['rcode']} ({query['reason']})" if query["rcode"] == "NOERROR" and "reason" in query else query["rcode"]
-    )
+async def _walk(name: str, types: tuple[str, ...], conf: ResolvConf, profile: Profile) -> dict[str, Any]:
+    from prober.cli.walks import walked
+    from prober.wire.lookup import look_up
+    from prober.wire.trail import Trail
+
+    trail = Trail()
+    return walked(profile, types, await look_up(name, types, conf, trail, profile=profile), trail)
 
 
-def _summary(report: dict[str, Any]) -> str:
-    sent, needed = report["sent"], report["needed"]
-    cost = (
-        f"{sent} {'query' if sent == 1 else 'queries'} sent, {needed} needed: amplification {report['amplification']:g}"
-    )
-    times = f"{report['seconds'] * 1e3:.2f} ms, of which {report['wasted_seconds'] * 1e3:.2f} ms wasted on other names"
-    if report["found"] is None:
-        return f"not found: {report['reason']}. {cost}; {times}"
-    where = f" through search {report['suffix']}" if report["suffix"] else ""
-    return f"found as {report['found']}{where}. {cost}; {times}"
+async def _own_libc(name: str, types: tuple[str, ...]) -> dict[str, Any]:
+    """getaddrinfo of the C library that this process runs on: in a thread, for it blocks."""
+    from prober.cli.libc import ask
+
+    return await asyncio.to_thread(ask, name, types)
+
+
+def _profiles(text: str) -> tuple[Profile, ...]:
+    from prober.options import Profile
+
+    given = tuple(dict.fromkeys(_listed(text)))
+    for word in given:
+        if word not in [*Profile]:
+            raise argparse.ArgumentTypeError(f"no such profile: {word} (known: {', '.join(Profile)})")
+    if not given:
+        raise argparse.ArgumentTypeError("no profile given")
+    return tuple(map(Profile, given))
 
 
 def _name(text: str) -> str:

@@ -46,6 +46,9 @@ def check_blocks(document: Document, asked: Asked, settings: Settings) -> None:
                 document.report(stack.where(*keys), message)
     if asked.probe.kind is Kind.KUBERNETES and not settings.options.tls.verify:
         document.report(asked.block("tls").where("verify"), "the Pod's token is sent to no server that is not verified")
+    if asked.probe.kind is not Kind.DNS and len(settings.options.resolver.profile) > 1:
+        message = f"only kind dns asks as several, this is kind {asked.probe.kind}"
+        document.report(asked.block("resolver").where("profile"), message)
     icmp, stack = settings.options.icmp, asked.block("icmp")
     if asked.probe.kind is Kind.ICMP and (icmp.count - 1) * icmp.gap >= settings.timeout:
         document.report(stack.where("count"), "{} requests, gap apart, don't fit into the timeout")

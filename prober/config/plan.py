@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from prober.addresses import is_literal
+from prober.addresses import is_literal, literal_family, parse_server
 from prober.model import Cell
+from prober.options import Profile
 from prober.reasons import Kind, Layer
 
 #: Packets of one layer when all goes well, both directions, acknowledgements counted. Retransmissions are not.
@@ -21,6 +22,8 @@ PACKETS: Mapping[Layer, int] = {
 QUERY_PACKETS: Mapping[str, int] = {"udp": 2, "tcp": PACKETS[Layer.TCP] + 4}
 #: What a Pod's resolv.conf has unless the probe says otherwise (dnsPolicy: ClusterFirst).
 NDOTS, SUFFIXES = 5, 3
+#: That a C library asks at most (MAXNS).
+MAX_SERVERS = 3
 
 _LOOKUPS = (
     f"a lookup asks one question per name tried; a name with fewer dots than ndots ({NDOTS} unless the probe says so) "
@@ -29,6 +32,7 @@ _LOOKUPS = (
 ASSUMPTIONS: tuple[str, ...] = (
     "every layer holds, nothing is retransmitted, both directions and acknowledgements are counted",
     _LOOKUPS,
+    "asked as musl, every question goes to all servers at once (to one unless resolver.servers names more)",
     "an answer fits into one segment, a certificate chain into three",
     "a path to endpoints or to all addresses of a name counts as one address: multiply by how many there are",
 )
@@ -85,16 +89,27 @@ def rate_of(cell: Cell) -> Rate:
 
 
 def _queries(cell: Cell) -> tuple[int, str]:
-    """Questions of one run, and the transport they take."""
+    """Questions of one run, every server's counted, and the transport they take."""
     resolver, endpoint = cell.options.resolver, cell.endpoint
     if cell.kind is Kind.DNS:
         tcp = "tcp" in (cell.options.dns.transport, resolver.transport)
         searched = cell.options.dns.search if cell.options.dns.search is not None else not endpoint.host
-        return (_tried(cell, endpoint.resource) if searched else 1), "tcp" if tcp else "udp"
+        names = _tried(cell, endpoint.resource) if searched else 1
+        return names * _asked_at_once(cell), "tcp" if tcp else "udp"
     host = endpoint.first_hop[0]
     if endpoint.service is not None or is_literal(host):
         return 0, resolver.transport
-    return _tried(cell, host), resolver.transport
+    return _tried(cell, host) * _asked_at_once(cell), resolver.transport
+
+
+def _asked_at_once(cell: Cell) -> int:
+    """Servers that get each question: one, but for musl."""
+    resolver = cell.options.resolver
+    if resolver.profile != (Profile.MUSL,) or (cell.kind is Kind.DNS and cell.endpoint.host):
+        return 1
+    families = [literal_family(parse_server(server)[0]) for server in resolver.servers]
+    asked = sum(cell.kind is not Kind.DNS or family is cell.family for family in families)
+    return min(max(asked, 1), MAX_SERVERS)
 
 
 def _tried(cell: Cell, name: str) -> int:

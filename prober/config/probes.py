@@ -71,8 +71,8 @@ class _Reading:
     def squares(self) -> tuple[Square, ...]:
         """The squares of every combination, in order."""
         self._settings(())
-        made = [self._square(chosen) for chosen in self.axes.chosen]
-        return tuple(square for square in made if square is not None)
+        made = [square for chosen in self.axes.chosen if (square := self._square(chosen)) is not None]
+        return tuple(one for square in made for one in squares.by_profile(self.entry.kind, square))
 
     def _square(self, chosen: Chosen) -> Square | None:
         settings = self._settings(chosen.added)

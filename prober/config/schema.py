@@ -187,7 +187,8 @@ class Matrix(Options):
 
     `name`, `type`, `transport` and `server` are axes of `kind: dns`. Without a `path` axis each path of a target is
     taken; without `family` those of the probe (both, under `auto`): `exclude` and `include` may name them all the same.
-    Cells of `kind: dns` have the label target = the name (or target) and path = `TYPE/transport[/path][/server]`.
+    Cells of `kind: dns` have the label target = the name (or target) and path =
+    `TYPE/transport[/path][/server][/profile]`, the profile only where `resolver.profile` is not glibc alone.
     """
 
     target: Annotated[tuple[Label, ...], Field(min_length=1)] = ()

@@ -16,7 +16,7 @@ from prober.config.settings import Settings
 from prober.config.targets import bare
 from prober.config.words import suggest
 from prober.model import DEFAULT_PORTS, Endpoint, climbs
-from prober.options import DnsOptions, KindOptions
+from prober.options import DnsOptions, KindOptions, Profile
 from prober.reasons import Family, Kind
 from prober.redact import redact_text
 from prober.units import host_port
@@ -105,6 +105,22 @@ def of_api_server(job: Job) -> Square | None:
     resource = job.settings.options.kubernetes.resource
     endpoint = Endpoint("https", API_SERVER, DEFAULT_PORTS["https"], resource, shown=f"https://{API_SERVER}{resource}")
     return job.square(PRESET, path, endpoint, "api", to_api_server=path == "ip")
+
+
+def by_profile(kind: Kind, square: Square) -> tuple[Square, ...]:
+    """A dns square once for each resolver profile, `/profile` behind its path label; as it is for glibc alone."""
+    profiles = square.options.resolver.profile
+    if kind is not Kind.DNS or profiles == (Profile.GLIBC,):
+        return (square,)
+    return tuple(
+        replace(square, path=f"{square.path}/{profile}", options=_asked_as(square.options, profile))
+        for profile in profiles
+    )
+
+
+def _asked_as(options: KindOptions, profile: Profile) -> KindOptions:
+    resolver = options.resolver.model_copy(update={"profile": (profile,)})
+    return options.model_copy(update={"resolver": resolver})
 
 
 def _query(

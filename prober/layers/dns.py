@@ -12,11 +12,13 @@ from dataclasses import replace
 from prober.addresses import is_literal
 from prober.layers.base import Ascent, Failed, Skipped
 from prober.model import Cell, Evidence
+from prober.options import Profile
 from prober.reasons import Family, Reason
 from prober.wire.dnsmessage import Step, same_records
-from prober.wire.exchange import Trail, look_up
+from prober.wire.lookup import look_up
 from prober.wire.resolvconf import ResolvConf, Server, system
 from prober.wire.resolver import Lookup
+from prober.wire.trail import Trail
 
 ADDRESS_TYPES = {Family.IPV4: "A", Family.IPV6: "AAAA"}
 _LOOPBACK = {Family.IPV4: "127.0.0.1", Family.IPV6: "::1"}
@@ -91,7 +93,10 @@ async def _traced(
 
     trail.changed = write
     write()
-    lookup = await look_up(name, (kind,), conf, trail, recursion_desired=recursion_desired)
+    profile, *_ = ascent.cell.options.resolver.profile
+    if profile is not Profile.GLIBC:
+        ascent.evidence["profile"] = str(profile)
+    lookup = await look_up(name, (kind,), conf, trail, recursion_desired=recursion_desired, profile=profile)
     if trail.asked:
         ascent.took(trail.seconds, kernel=trail.kernel)
     ascent.evidence.update(_findings(lookup, trail, subject=subject))

@@ -51,7 +51,8 @@ class Step:
     """A query and what came of it.
 
     `reason` is None where data of the asked type came; `answers` are that data in presentation format, in the order
-    of the reply. `rcode` is None where no reply could be read. `lame`: the server neither knows nor asks others.
+    of the reply (with `truncated`: as far as they came).
+    `rcode` is None where no reply could be read. `lame`: the server neither knows nor asks others.
     """
 
     query: Query
@@ -139,7 +140,8 @@ def _step(query: Query, message: dns.message.Message) -> Step:
     flags = tuple(name for name, bit in _SHOWN_FLAGS.items() if message.flags & bit)
     lame = rcode == "NOERROR" and not (message.answer or message.additional or {"aa", "ra"} & set(flags))
     if "tc" in flags and query.transport == "udp":
-        return Step(query, Reason.TRUNCATED, rcode=rcode, flags=flags, lame=lame, detail="truncated over udp")
+        held = _held(query, message)
+        return Step(query, Reason.TRUNCATED, 0.0, rcode, held, None, flags, lame, "truncated over udp")
     if rcode != "NOERROR":
         return Step(query, RCODE_REASONS.get(rcode, Reason.SERVER_FAILURE), rcode=rcode, flags=flags)
     try:
@@ -160,6 +162,14 @@ def _data(query: Query, message: dns.message.Message) -> list[dns.rrset.RRset]:
         return []
     answer = message.resolve_chaining().answer
     return [] if answer is None else [answer]
+
+
+def _held(query: Query, message: dns.message.Message) -> tuple[str, ...]:
+    """What a truncated reply holds of the asked type."""
+    try:
+        return tuple(record.to_text() for rrset in _data(query, message) for record in rrset)
+    except (dns.exception.DNSException, LookupError):
+        return ()
 
 
 def same_records(kind: str, expected: Iterable[str], got: Iterable[str]) -> bool:

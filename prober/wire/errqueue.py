@@ -56,16 +56,21 @@ def read_error_queue(sock: socket.socket) -> IcmpError | None:
 
 def queued_errors(sock: socket.socket) -> Iterator[tuple[bytes, IcmpError]]:
     """Take the ICMP errors out of the error queue, each with the head of the packet of ours that it is about."""
+    return ((packet, error) for packet, error, _ in errors_by_peer(sock))
+
+
+def errors_by_peer(sock: socket.socket) -> Iterator[tuple[bytes, IcmpError, tuple[str, int]]]:
+    """The same, with the address and port that the packet went to (recvmsg(2), MSG_ERRQUEUE)."""
     while LINUX:
         try:
-            packet, ancillary, _, _ = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
+            packet, ancillary, _, peer = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
         except OSError:  # EAGAIN: the queue is empty
             return
         for level, kind, data in ancillary:
             if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
                 error = parse_extended_error(data)
                 if error is not None:
-                    yield packet, error
+                    yield packet, error, peer[:2] if isinstance(peer, tuple) else ("", 0)
 
 
 def parse_extended_error(data: bytes) -> IcmpError | None:

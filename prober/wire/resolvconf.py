@@ -17,8 +17,9 @@ from prober.options import ResolverOptions
 from prober.reasons import Family
 
 SYSTEM = Path("/etc/resolv.conf")
-# resolv.h: MAXNS, RES_MAXNDOTS, RES_MAXRETRANS, RES_MAXRETRY
-MAX_SERVERS, MAX_NDOTS, MAX_TIMEOUT, MAX_ATTEMPTS = 3, 15, 30, 5
+# MAXNS and RES_MAXNDOTS of glibc's resolv.h, and the same in musl's lookup.h and resolvconf.c; of timeout and attempts
+# musl takes more (glibc's own limits: `prober.wire.resolver`)
+MAX_SERVERS, MAX_NDOTS, MAX_TIMEOUT, MAX_ATTEMPTS = 3, 15, 60, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,22 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class ResolvConf:
-    """What resolv.conf(5) says, defaults filled in; `timeout` in seconds. `use_tcp` is `options use-vc`."""
+    """What resolv.conf(5) says, defaults filled in; `timeout` in seconds.
+
+    `search_given`: the search list stands in the file; else it is the host name's domain, which only glibc makes of it.
+    `use_vc` is the file's option of that name, which musl does not know; `use_tcp` holds for everyone.
+    """
 
     servers: tuple[Server, ...] = (Server("127.0.0.1"),)
     search: tuple[str, ...] = ()
+    search_given: bool = True
     ndots: int = 1
     timeout: float = 5.0
     attempts: int = 2
     rotate: bool = False
     single_request: bool = False
     single_request_reopen: bool = False
+    use_vc: bool = False
     use_tcp: bool = False
     edns0: bool = False
     trust_ad: bool = False
@@ -68,6 +75,7 @@ class ResolvConf:
             self,
             servers=tuple(Server.parse(text) for text in options.servers) or self.servers,
             search=self.search if options.search is None else options.search,
+            search_given=self.search_given or options.search is not None,
             ndots=self.ndots if options.ndots is None else options.ndots,
             timeout=self.timeout if options.timeout is None else options.timeout,
             attempts=self.attempts if options.attempts is None else options.attempts,
@@ -80,7 +88,7 @@ _FLAGS: Mapping[str, str] = MappingProxyType(
         "rotate": "rotate",
         "single-request": "single_request",
         "single-request-reopen": "single_request_reopen",
-        "use-vc": "use_tcp",
+        "use-vc": "use_vc",
         "edns0": "edns0",
         "trust-ad": "trust_ad",
         "no-tld-query": "no_tld_query",
@@ -97,7 +105,7 @@ def parse(text: str, *, hostname: str = "") -> ResolvConf:
 
     Without a `search` or `domain` line the search list is the domain part of `hostname`.
     """
-    conf = ResolvConf(search=tuple(filter(None, [hostname.partition(".")[2]])))
+    conf = ResolvConf(search=tuple(filter(None, [hostname.partition(".")[2]])), search_given=False)
     servers: list[Server] = []
     for line in text.splitlines():
         keyword, _, rest = line.replace("\t", " ").partition(" ")
@@ -105,9 +113,9 @@ def parse(text: str, *, hostname: str = "") -> ResolvConf:
         if keyword == "nameserver":
             servers += _nameserver(rest)
         elif keyword == "search" and words:
-            conf = replace(conf, search=tuple(words))
+            conf = replace(conf, search=tuple(words), search_given=True)
         elif keyword == "domain" and words:
-            conf = replace(conf, search=(words[0],))
+            conf = replace(conf, search=(words[0],), search_given=True)
         elif keyword == "options":
             for word in words:
                 conf = replace(conf, **_option(word))

@@ -1,7 +1,7 @@
 """A stub resolver as a state machine: which question goes to which server next, and when it is over. No I/O, no clock.
 
 `glibc` does what getaddrinfo(3) of the GNU C library does (resolv/res_query.c and resolv/res_send.c): a generator that
-yields an `Ask`, is sent the `Step`s that came of it, and returns the `Lookup`.
+yields an `Ask`, is sent the `Step`s that came of it, and returns the `Lookup`. The one of musl is `prober.wire.musl`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,22 @@ class Lookup:
         return self.steps[0].query.name if self.steps else ""
 
 
-Machine = Generator[Ask, Sequence[Step], Lookup]
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Questions for one name to all servers at once, from one socket: for each type the first usable answer counts.
+
+    They leave in the order of `queries`; what is unanswered is asked again every `interval` seconds until `wait` are
+    over. `tcp_fallback`: a truncated answer is asked for again over TCP. It is answered by all the `Step`s that came of
+    it, in the order in which they came: one for each time that a query was sent.
+    """
+
+    queries: tuple[Query, ...]
+    interval: float
+    wait: float
+    tcp_fallback: bool = True
+
+
+Machine = Generator[Ask | Race, Sequence[Step], Lookup]
 
 
 def candidates(name: str, conf: ResolvConf) -> tuple[Candidate, ...]:
@@ -106,6 +121,8 @@ def wait_for(conf: ResolvConf, position: int) -> float:
     return max(1.0, math.floor(seconds)) if float(conf.timeout).is_integer() else seconds
 
 
+#: RES_MAXRETRANS (seconds) and RES_MAXRETRY of resolv.h.
+_MAX_TIMEOUT, _MAX_ATTEMPTS = 30.0, 5
 #: From the best to know to the least: an answer of any kind tells more than an ICMP error, that more than silence.
 _TELLING: Final = (
     None, Reason.NAME_NOT_FOUND, Reason.NO_DATA, Reason.TRUNCATED, Reason.REFUSED, Reason.SERVER_FAILURE,
@@ -137,8 +154,8 @@ def conclude(steps: Sequence[Step], suffix: str | None) -> Lookup:
     reasons = [step.reason for step in steps]
     if None in reasons:
         return Lookup(None, tuple(steps), suffix)
-    telling = sorted(reasons, key=lambda reason: (reason is Reason.NO_DATA, _TELLING.index(reason)))
-    return Lookup(telling[0], tuple(steps), suffix)
+    first, *_ = sorted(reasons, key=lambda reason: (reason is Reason.NO_DATA, _TELLING.index(reason)))
+    return Lookup(first, tuple(steps), suffix)
 
 
 def verdict(failures: Sequence[Lookup]) -> Lookup:
@@ -168,7 +185,7 @@ class _Glibc:
             self._modes = [Sending.REOPEN]
         elif conf.single_request:
             self._modes = [Sending.IN_TURN, Sending.REOPEN]
-        self._tcp = conf.use_tcp
+        self._tcp = conf.use_tcp or conf.use_vc
 
     def search(self, names: Sequence[Candidate]) -> Machine:
         """Walk the names until one is answered."""
@@ -189,7 +206,7 @@ class _Glibc:
         """Ask the servers in turn for one name, `attempts` rounds; the most telling steps, and whether any server
         could be reached at all.
         """
-        self._tcp = self._conf.use_tcp
+        self._tcp = self._conf.use_tcp or self._conf.use_vc
         best: Sequence[Step] = ()
         heard = False
         for _ in range(self._conf.attempts):
@@ -232,9 +249,15 @@ class _Glibc:
 
 
 def _tells(steps: Sequence[Step]) -> int:
-    return min(_TELLING.index(step.reason) for step in steps)
+    return min(map(telling, steps))
+
+
+def telling(step: Step) -> int:
+    """How little a step tells: an answer is 0, silence the most."""
+    return _TELLING.index(step.reason)
 
 
 def glibc(name: str, types: tuple[str, ...], conf: ResolvConf, *, recursion_desired: bool = True) -> Machine:
     """Look up `name` for every one of `types` (one, or getaddrinfo's A and AAAA) as the GNU C library does."""
+    conf = replace(conf, timeout=min(conf.timeout, _MAX_TIMEOUT), attempts=min(conf.attempts, _MAX_ATTEMPTS))
     return _Glibc(types, conf, recursion_desired=recursion_desired).search(candidates(name, conf))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from typing import Any
 
 import dns.rcode
 import pytest
 
 from prober.cli import dns as command
+from prober.cli import libc
 from prober.reasons import Family
+from prober.wire import resolvconf
+from prober.wire.resolvconf import ResolvConf, Server
 from tests.support.nameserver import DnsServer, Script, always, in_thread, zone
 
 WEB = zone({("web.c.", "A"): ["10.0.0.1", "10.0.0.2"], ("web.c.", "AAAA"): ["fd00::1"]})
@@ -23,7 +27,7 @@ def parse(*words: str) -> argparse.Namespace:
 
 
 def run(server: DnsServer, *words: str) -> int:
-    return command.run(parse(*words, "--server", server.where, "--ndots", "5", "--search", "a,b,c"))
+    return command.run(parse("--server", server.where, "--ndots", "5", "--search", "a,b,c", *words))
 
 
 def as_json(script: Script, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
@@ -35,29 +39,82 @@ def as_json(script: Script, capsys: pytest.CaptureFixture[str], *words: str) -> 
 def test_every_query_is_told_with_what_it_cost(capsys: pytest.CaptureFixture[str]) -> None:
     code, report = as_json(WEB, capsys, "web")
     assert code == 0
-    assert [(query["name"], query["type"], query["rcode"]) for query in report["queries"]] == [
+    (walk,) = report["walks"]
+    assert [(query["name"], query["type"], query["rcode"]) for query in walk["queries"]] == [
         (name, kind, rcode)
         for name, rcode in (("web.a.", "NXDOMAIN"), ("web.b.", "NXDOMAIN"), ("web.c.", "NOERROR"))
         for kind in ("A", "AAAA")
     ]
-    assert report["addresses"] == ["10.0.0.1", "10.0.0.2", "fd00::1"]
-    assert (report["found"], report["suffix"], report["reason"]) == ("web.c.", "c", None)
-    assert (report["sent"], report["needed"], report["amplification"]) == (6, 2, 3.0)
-    assert 0 < report["wasted_seconds"] < report["seconds"]
-    assert (report["ndots"], report["search"]) == (5, ["a", "b", "c"])
+    assert walk["addresses"] == ["10.0.0.1", "10.0.0.2", "fd00::1"]
+    assert sorted(walk["connects"]) == walk["addresses"]  # in which order depends on this machine's own addresses
+    assert (walk["found"], walk["suffix"], walk["reason"], walk["error"]) == ("web.c.", "c", None, None)
+    assert (walk["sent"], walk["needed"], walk["amplification"]) == (6, 2, 3.0)
+    assert 0 < walk["wasted_seconds"] < walk["seconds"]
+    assert (report["ndots"], report["search"], report["types"]) == (5, ["a", "b", "c"], ["A", "AAAA"])
+    assert (walk["profile"], report["differ"], report["here"]) == ("glibc", None, None)
 
 
 def test_a_trailing_dot_sends_what_is_needed_and_wastes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     code, report = as_json(WEB, capsys, "web.c.", "--type", "a")
     assert code == 0
-    assert (report["sent"], report["needed"], report["amplification"], report["wasted_seconds"]) == (1, 1, 1.0, 0)
+    (walk,) = report["walks"]
+    assert (walk["sent"], walk["needed"], walk["amplification"], walk["wasted_seconds"]) == (1, 1, 1.0, 0)
 
 
 @pytest.mark.parametrize(("rcode", "reason"), [("NXDOMAIN", "name_not_found"), ("SERVFAIL", "server_failure")])
 def test_what_is_not_found_exits_with_1(capsys: pytest.CaptureFixture[str], rcode: str, reason: str) -> None:
     code, report = as_json(always(dns.rcode.from_text(rcode)), capsys, "nope")
     assert code == 1
-    assert (report["found"], report["reason"], report["addresses"]) == (None, reason, [])
+    (walk,) = report["walks"]
+    assert (walk["found"], walk["reason"], walk["addresses"]) == (None, reason, [])
+    assert walk["error"] == {"NXDOMAIN": "EAI_NONAME", "SERVFAIL": "EAI_AGAIN"}[rcode]
+
+
+def test_two_libraries_stand_side_by_side_and_differ_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    taken = zone({("web.a.", "TXT"): ["x"], ("web.c.", "A"): ["10.0.0.1"]})  # web.a exists, without addresses
+    code, report = as_json(taken, capsys, "web", "--as", "glibc,musl")
+    assert code == 1
+    glibc, musl = report["walks"]
+    assert (glibc["profile"], glibc["addresses"], glibc["error"], glibc["sent"]) == ("glibc", ["10.0.0.1"], None, 6)
+    assert (musl["profile"], musl["addresses"], musl["error"], musl["sent"]) == ("musl", [], "EAI_NODATA", 2)
+    differ = re.sub(r"and [0-9.]+ ?[µm]?s", "and T", report["differ"])
+    assert differ == (
+        "They differ: glibc returns 10.0.0.1 of web.c. after 6 queries and T; "
+        "musl fails with EAI_NODATA (web.a. A: no_data) after 2 queries and T."
+    )
+
+
+def test_two_libraries_that_agree_are_told_with_their_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, report = as_json(WEB, capsys, "web.c", "--as", "musl,glibc", "--type", "A", "--ndots", "1")
+    assert code == 0
+    assert [walk["profile"] for walk in report["walks"]] == ["musl", "glibc"]
+    assert report["differ"].startswith("They agree: each returns 10.0.0.1, 10.0.0.2 of web.c.; musl after ")
+
+
+def test_getaddrinfo_of_this_machine_stands_beside_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with in_thread(Family.IPV4, WEB) as server:
+        conf = ResolvConf(servers=(Server(server.address, server.port),))
+        monkeypatch.setattr(resolvconf, "system", lambda: conf)
+        found = {"libc": "glibc 2.36", "error": "EAI_AGAIN", "addresses": [], "seconds": 5.0}
+        monkeypatch.setattr(libc, "ask", lambda name, types: found)
+        assert command.run(parse("web.c.", "-o", "json")) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert command.run(parse("web.c.")) == 0
+        assert command.run(parse("web.c.", "--type", "MX", "-o", "json")) == 1
+    assert report["here"] == {**found, "ndots": 1, "search": []}
+    *told, last = capsys.readouterr().out.splitlines()
+    assert told[-1] == "getaddrinfo here (glibc 2.36; ndots 1, search none) fails with EAI_AGAIN after 5.00 s"
+    assert json.loads(last)["here"] is None
+
+
+def test_this_c_library_is_asked_for_what_the_hosts_file_has() -> None:
+    found = libc.ask("127.0.0.1", ("A", "AAAA"))
+    assert (found["error"], found["addresses"]) == (None, ["127.0.0.1"])
+    assert 0 < found["seconds"] < 5
+    assert libc.ask("::1", ("A",))["error"] is not None
+    assert libc.ask("x" * 64, ("A",))["error"] is not None
 
 
 def test_people_read_a_table_and_one_line_of_cost(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,7 +127,7 @@ def test_people_read_a_table_and_one_line_of_cost(capsys: pytest.CaptureFixture[
     assert lines[6].endswith(" 10.0.0.1, 10.0.0.2")
     assert " NOERROR (no_data) " in lines[7]
     assert lines[8].startswith("found as web.c. through search c. 6 queries sent, 2 needed: amplification 3; ")
-    assert lines[-1].startswith("not found: name_not_found. 4 queries sent, 1 needed: amplification 4; ")
+    assert lines[-1].startswith("not found: name_not_found (EAI_NONAME). 4 queries sent, 1 needed: amplification 4; ")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +138,8 @@ def test_people_read_a_table_and_one_line_of_cost(capsys: pytest.CaptureFixture[
         (["web", "--type", ","], "argument --type: no record type given"),
         (["web", "--server", "dns.example"], "argument --server: a DNS server is an address"),
         (["web", "--ndots", "16"], "argument --ndots: not a number from 0 to 15: '16'"),
-        (["web", "--as", "bionic"], "argument --as: invalid choice: 'bionic'"),
+        (["web", "--as", ","], "argument --as: no profile given"),
+        (["web", "--as", "bionic"], "argument --as: no such profile: bionic (known: glibc, musl)"),
         ([], "the following arguments are required: NAME"),
     ],
 )

@@ -10,6 +10,7 @@ import yaml
 from prober.config.load import load_text
 from prober.config.matrix import expand
 from prober.model import Cell, ServiceRef, Vantage
+from prober.options import Profile
 from prober.reasons import Family, Layer
 
 V4, V6 = Family.IPV4, Family.IPV6
@@ -133,6 +134,21 @@ class TestDns:
         far = made["a.b/A/udp/far/ipv6"]
         assert (far.endpoint.host, far.endpoint.port, far.options.dns.search) == ("2001:db8::a", 5353, True)
         assert far.options.resolver.named == {}
+
+    def test_several_profiles_make_a_cell_each_and_glibc_alone_needs_no_label(self) -> None:
+        probe = {"kind": "dns", "matrix": {"name": ["a.b"]}}
+        both = cells({**probe, "resolver": {"profile": ["glibc", "musl"]}}, self.RESOLVER)
+        assert {key: cell.options.resolver.profile for key, cell in both.items()} == {
+            "a.b/A/udp/glibc/ipv6": (Profile.GLIBC,), "a.b/A/udp/musl/ipv6": (Profile.MUSL,),
+        }  # fmt: skip
+        assert [*cells({**probe, "resolver": {"profile": "musl"}}, self.RESOLVER)] == ["a.b/A/udp/musl/ipv6"]
+        assert [*cells({**probe, "resolver": {"profile": ["glibc"]}}, self.RESOLVER)] == ["a.b/A/udp/ipv6"]
+
+    def test_another_kind_resolves_as_the_one_profile_that_it_names(self) -> None:
+        targets = {"web": "tcp://web.app:1"}
+        made = cells({"kind": "tcp", "targets": ["web"], "resolver": {"profile": "musl"}}, targets=targets)
+        assert {cell.options.resolver.profile for cell in made.values()} == {(Profile.MUSL,)}
+        assert {cell.path for cell in made.values()} == {"default"}
 
     def test_a_url_names_server_type_and_transport(self) -> None:
         url = "dns://192.0.2.53:5353/example.com?type=MX&transport=tcp"

@@ -68,7 +68,7 @@ def test_plan_takes_the_place_of_the_vantage_from_the_command_line(capsys: pytes
     assert said[0] == "at vantage n1 (r1), ipv4 and ipv6"
     rows = {line.split()[0]: line.split()[1:] for line in said[2:] if line}
     assert rows["probe"] == ["cells", "probes/s", "packets/s", "connections/s", "series"]
-    assert (rows["web"][0], rows["names"][0], rows["no-egress-from-app"][0]) == ("5", "24", "2")
+    assert (rows["web"][0], rows["names"][0], rows["no-egress-from-app"][0]) == ("5", "48", "2")
     assert any("as many addresses" in line for line in said)
 
 

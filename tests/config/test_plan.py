@@ -39,6 +39,11 @@ COSTS: list[tuple[str, Kind | None, dict[str, Any], int, int]] = [
     ("dns:///example.com", None, {}, 8, 0),
     ("dns:///example.com.", None, {}, 2, 0),
     ("dns://192.0.2.1/example.com", None, {}, 2, 0),
+    ("dns:///example.com", None, {"resolver": {"profile": "musl"}}, 8, 0),
+    ("dns:///example.com", None, {"resolver": {"profile": "musl", "servers": ["192.0.2.1"] * 4}}, 24, 0),
+    ("dns:///example.com.", None, {"resolver": {"profile": "musl", "servers": ["192.0.2.1", "2001:db8::1"]}}, 2, 0),
+    ("dns://192.0.2.1/example.com.", None, {"resolver": {"profile": "musl", "servers": ["192.0.2.1"] * 2}}, 2, 0),
+    ("tcp://example.com.:1", None, {"resolver": {"profile": "musl", "servers": ["192.0.2.1", "2001:db8::1"]}}, 11, 1),
     ("dns://192.0.2.1/example.com?transport=tcp", None, {}, 11, 1),
 ]
 

@@ -201,6 +201,20 @@ async def test_a_truncated_answer_never_holds_by_its_code() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+async def test_a_name_is_looked_up_as_musl_where_the_probe_says_so(family: Family) -> None:
+    answered = zone({**ADDRESSES, ("web.a.", "TXT"): ["x"]})  # web.a exists, without addresses
+    async with dns_server(family, answered) as server:
+        as_glibc = await resolve(server, family, "web", **SEARCHED)
+        as_musl = await resolve(server, family, "web", **SEARCHED, profile="musl")
+        asked = await ask(server, family, "web", search=True, resolver={**SEARCHED, "profile": "musl"})
+    assert (as_glibc.result, as_glibc.evidence.get("profile")) == (Result.OK, None)
+    assert (as_musl.result, as_musl.reason) == (Result.FAILED, Reason.NO_DATA)
+    assert (as_musl.evidence["profile"], as_musl.evidence["queries"]) == ("musl", 1)
+    assert asked.blame is not None
+    assert asked.blame.reason is Reason.NO_DATA
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 async def test_the_resolvers_own_servers_are_asked_through_the_search_list(family: Family) -> None:
     async with dns_server(family, zone(ADDRESSES)) as server:
         other = "[::1]:9" if family is Family.IPV4 else "127.0.0.1:9"

@@ -1,7 +1,7 @@
 """What the C library of this machine asks, beside what `prober.wire.resolver` asks, name by name.
 
 Run as a program inside a network namespace of its own (see `netns.py`): it takes the address of the first name server
-of /etc/resolv.conf for itself, answers there, and prints both lists of queries per case as JSON lines.
+of /etc/resolv.conf for itself, answers there, and prints both lists of queries and both errors per case as JSON lines.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from prober.wire.exchange import Trail, look_up
+from prober.options import Profile
+from prober.wire.eai import NUMBERS, error_of
+from prober.wire.lookup import look_up
 from prober.wire.resolvconf import parse, system
+from prober.wire.trail import Trail
 
 SEARCH = "ns.svc.c svc.c c"
 #: name, RES_OPTIONS, and what the server says: "name" or "name/TYPE" → response code (default NXDOMAIN), drop, lame, or
@@ -60,6 +63,14 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
     "enough dots, servfail": ("a.example.com", "ndots:1", {"a.example.com.": "SERVFAIL"}),
     "AAAA dropped, in turn": ("web.", "timeout:1 single-request", {"web./A": "10.1.1.1", "web./AAAA": "drop"}),
     "notimp": ("web.", "timeout:1", {"web.": "NOTIMP"}),
+    "nothing but A without data": ("web.", "timeout:1", {"web./A": "NOERROR"}),
+    "nothing but AAAA without data": ("web.", "timeout:1", {"web./AAAA": "NOERROR"}),
+    "A fails, AAAA no name": ("web.", "timeout:1", {"web./A": "SERVFAIL"}),
+    "A no name, AAAA fails": ("web.", "timeout:1", {"web./AAAA": "SERVFAIL"}),
+    "A no data, AAAA fails": ("web.", "timeout:1", {"web./A": "NOERROR", "web./AAAA": "SERVFAIL"}),
+    "A dropped, AAAA no data": ("web.", "timeout:1 attempts:1", {"web./A": "drop", "web./AAAA": "NOERROR"}),
+    "refused": ("web.", "timeout:1", {"web.": "REFUSED"}),
+    "formerr": ("web.", "timeout:1", {"web.": "FORMERR"}),
     "one after the other": ("web.", "single-request", {"web.": "10.1.1.1"}),
 }
 
@@ -107,18 +118,24 @@ class Server:
         return reply
 
 
-def as_libc(name: str, options: str) -> None:
+def as_libc(name: str, options: str) -> str | None:
+    """The error that getaddrinfo returns."""
     environment = {**os.environ, "LOCALDOMAIN": SEARCH, "RES_OPTIONS": options}
-    program = "import socket, sys\ntry: socket.getaddrinfo(sys.argv[1], 80, type=1)\nexcept OSError: pass"
-    subprocess.run([sys.executable, "-c", program, name], env=environment, check=True)
+    program = (
+        "import socket, sys\ntry: socket.getaddrinfo(sys.argv[1], 80, type=1)\nexcept OSError as e: print(e.errno)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, name], env=environment, check=True, capture_output=True)
+    return NUMBERS[int(done.stdout)] if done.stdout else None
 
 
-async def as_prober(names: list[tuple[str, str]]) -> None:
+async def as_prober(names: list[tuple[str, str]]) -> list[str | None]:
+    """The error that each of the lookups comes to."""
     servers = system().servers[:1]
     confs = [replace(parse(f"search {SEARCH}\noptions {options}"), servers=servers) for _, options in names]
-    await asyncio.gather(
+    found = await asyncio.gather(
         *(look_up(name, ("A", "AAAA"), conf, Trail()) for (name, _), conf in zip(names, confs, strict=True))
     )
+    return [error_of(lookup, Profile.GLIBC) for lookup in found]
 
 
 def main() -> None:
@@ -129,12 +146,14 @@ def main() -> None:
     server = Server(first.address)
     names = [(f"{number}-{name}", options) for number, (name, options, _) in enumerate(CASES.values())]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(as_libc, *zip(*names, strict=True)))
+        errors = list(pool.map(as_libc, *zip(*names, strict=True)))
     theirs = server.take()
-    asyncio.run(as_prober(names))
+    our_errors = asyncio.run(as_prober(names))
     ours = server.take()
     for number, case in enumerate(CASES):
-        print(json.dumps({"case": case, "libc": theirs.get(str(number)), "prober": ours.get(str(number))}))
+        libc = {"asked": theirs.get(str(number)), "error": errors[number]}
+        prober = {"asked": ours.get(str(number)), "error": our_errors[number]}
+        print(json.dumps({"case": case, "libc": libc, "prober": prober}))
 
 
 if __name__ == "__main__":

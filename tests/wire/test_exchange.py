@@ -16,9 +16,11 @@ from prober.wire import exchange
 from prober.wire.datagram import DatagramSocket
 from prober.wire.dnsmessage import Query
 from prober.wire.errqueue import LINUX
-from prober.wire.exchange import MAX_STRAYS, Trail, look_up
+from prober.wire.exchange import MAX_STRAYS
+from prober.wire.lookup import look_up
 from prober.wire.resolvconf import ResolvConf, Server
 from prober.wire.resolver import Lookup
+from prober.wire.trail import Trail
 from tests.support.cells import FAMILIES, LOOPBACK
 from tests.support.nameserver import Answers, DnsServer, always, dns_server, reply_to, silent, truncated_over_udp, zone
 

@@ -1,0 +1,39 @@
+"""What getaddrinfo(3) returns for a lookup: the error as its caller sees it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from prober.options import Profile
+from prober.reasons import Reason
+from prober.wire.resolver import Lookup
+
+#: The same numbers in both libraries' netdb.h (musl has EAI_NODATA since 1.2.4).
+NUMBERS: Mapping[int, str] = MappingProxyType(
+    {-2: "EAI_NONAME", -3: "EAI_AGAIN", -4: "EAI_FAIL", -5: "EAI_NODATA", -11: "EAI_SYSTEM"}
+)
+#: Codes that glibc understands, or asks another server after; no code: silence.
+_TEMPORARY: Final = frozenset({None, "NOERROR", "NXDOMAIN", "SERVFAIL", "NOTIMP", "REFUSED"})
+_SHARED: Final = {Reason.NAME_NOT_FOUND: "EAI_NONAME", Reason.NO_DATA: "EAI_NODATA"}
+
+
+def error_of(lookup: Lookup, profile: Profile, *, modern: bool = True) -> str | None:
+    """The error that the C library of `profile` makes of `lookup`; None where it returns addresses.
+
+    musl: everything that is no answer is EAI_AGAIN (lookup_name.c, name_from_dns); before 1.2.4 (not `modern`) no data
+    was EAI_NONAME. glibc: a code that no other server is asked after, FORMERR say, reads as "no such name"; of a pair
+    that was answered, no data outweighs SERVFAIL. Both as measured of glibc 2.36.
+    """
+    if lookup.reason is None:
+        return None
+    if profile is Profile.MUSL:
+        error = {**_SHARED, Reason.MALFORMED: "EAI_NODATA"}.get(lookup.reason, "EAI_AGAIN")
+        return error if modern or error != "EAI_NODATA" else "EAI_NONAME"
+    if lookup.reason is Reason.SERVER_FAILURE:
+        if any(step.rcode not in _TEMPORARY for step in lookup.steps):
+            return "EAI_NONAME"
+        if any(step.reason is Reason.NO_DATA for step in lookup.steps):
+            return "EAI_NODATA"
+    return _SHARED.get(lookup.reason, "EAI_AGAIN")
