@@ -126,6 +126,12 @@ class Cell:
         return {"auto": ("h2", "http/1.1"), "2": ("h2",), "1.1": ("http/1.1",)}[self.options.http.version]
 
     @property
+    def prior_knowledge(self) -> bool:
+        """Without TLS it speaks HTTP/2 from the first byte (RFC 9113 section 3.3): asked for, or else expected."""
+        version = self.options.http.version
+        return version == "2" or (version == "auto" and self.expect.http_version == "2")
+
+    @property
     def ladder(self) -> tuple[Layer, ...]:
         """The layers this cell climbs, in order."""
         return climbs(self.kind, self.endpoint)

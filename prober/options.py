@@ -116,7 +116,7 @@ class HttpOptions(Options):
     method: Annotated[str, Field(pattern=r"^[A-Z][A-Z-]*$")] = "GET"
     version: Literal["auto", "1.1", "2"] = "auto"
     """`auto` offers h2 and http/1.1 over TLS and speaks HTTP/1.1 in the clear; `2` in the clear is h2c by prior
-    knowledge (RFC 9113 section 3.3)."""
+    knowledge (RFC 9113 section 3.3), and so is `auto` in the clear where `expect.http_version` is 2."""
     headers: dict[str, Secret] = Field(default_factory=dict)
     body: str | None = None
     bearer: Secret | None = None

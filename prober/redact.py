@@ -1,4 +1,4 @@
-"""Hiding secrets: the one place that decides what a hidden value looks like to people. Pure."""
+"""What people may be shown: no secret, and no control character that would steer their terminal. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from typing import Any
 
 from prober.model import Evidence
 
+#: C0, DEL and C1, line separators, and what turns the direction of writing (UAX #9).
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
 
 def redact(evidence: Evidence, hidden: Mapping[str, str]) -> Evidence:
-    """`evidence` with every hidden value replaced by what may be shown (`${VAR}`), keys untouched."""
+    """`evidence` with every hidden value replaced by what may be shown (`${VAR}`), keys untouched.
+
+    Much of it was sent by the far side: control characters (terminal escapes in a certificate's name, say) become `?`.
+    """
     return {key: _redact_value(value, hidden) for key, value in evidence.items()}
 
 
@@ -30,7 +36,8 @@ def redact_text(text: str, hidden: Mapping[str, str]) -> str:
 
 def _redact_value(value: Any, hidden: Mapping[str, str]) -> Any:
     if isinstance(value, str):
-        return redact_text(value, hidden)
+        shown = value if value.isprintable() else _CONTROL.sub("?", value)
+        return redact_text(shown, hidden) if hidden else shown
     if isinstance(value, list):
         return [_redact_value(item, hidden) for item in value]
     if isinstance(value, dict):

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         sockets = bind(args.listen)
     except ListenError as error:
         print(f"prober demo: {error}", file=sys.stderr)
-        return UNFIT
+        return USAGE if error.usage else UNFIT
     try:
         return asyncio.run(_demo(args, Screen(), sockets))
     finally:
@@ -112,7 +112,8 @@ async def _serve(args: argparse.Namespace, screen: Screen, sockets: Sequence[soc
             asyncio.get_running_loop().call_later(args.once_seconds, stop.set)
 
     try:
-        await serve(service, build_app(service, lab=lab), sockets, drain=_DRAIN, started=started, stop=stop)
+        app = build_app(service, lab=lab)
+        await serve(service, app, sockets, drain=_DRAIN, started=started, stop=stop, terminal=True)
     finally:
         stop.set()
         await asyncio.gather(*shown)

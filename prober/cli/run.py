@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     except ListenError as error:
         print(f"prober: {error}", file=sys.stderr)
-        return 3
+        return 2 if error.usage else 3
     return 0
 
 

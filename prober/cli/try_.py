@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -67,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"prober try: {told}", file=sys.stderr)
         return USAGE
     except ValueError as error:
-        print(f"prober try: {args.url}: {error}", file=sys.stderr)
+        shown = re.sub(r"//[^/?#@]*@", "//***@", args.url)  # a password was given where none belongs
+        print(f"prober try: {shown}: {error}", file=sys.stderr)
         return USAGE
     return _show(args, vantage, cells)
 

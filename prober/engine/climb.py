@@ -116,7 +116,7 @@ async def _step(state: _Climb, layer: Layer) -> None:
         result, reason = Result.FAILED, Reason.INTERNAL
         ascent.evidence["detail"] = f"{type(error).__name__}: {error}"
     took = None if result is Result.SKIPPED else _timed(ascent, perf_counter() - began)
-    evidence = redact(ascent.evidence, ascent.hidden) if ascent.hidden else ascent.evidence
+    evidence = redact(ascent.evidence, ascent.hidden)
     state.outcomes.append(Outcome(layer, result, took, reason, evidence))
 
 

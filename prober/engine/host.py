@@ -83,14 +83,16 @@ async def serve(
     drain: float = DRAIN,
     started: Callable[[Sequence[str]], None] = lambda _urls: None,
     stop: asyncio.Event | None = None,
+    terminal: bool = False,
 ) -> None:
     """Run `service` with `app` on the listening `sockets` until a signal (or `stop`, if given) says otherwise.
 
     `started` is called with the base URLs once both are up. Then: no run begins any more and `/readyz` says so, runs
-    under way get `drain` seconds, and the web server goes last. Raises ConfigError before anything is served.
+    under way get `drain` seconds, and the web server goes last. SIGHUP reloads; with `terminal` it stops as well: that
+    is what a terminal sends that is closed. Raises ConfigError before anything is served.
     """
     stop = stop or asyncio.Event()
-    with _signals(service, stop):
+    with _signals(service, stop, terminal=terminal):
         addresses = urls(sockets)
         await service.start()
         web = _WebServer(_web_config(app))
@@ -120,7 +122,7 @@ def _web_config(app: App) -> uvicorn.Config:
 
 
 @contextlib.contextmanager
-def _signals(service: Hosted, stop: asyncio.Event) -> Iterator[None]:
+def _signals(service: Hosted, stop: asyncio.Event, *, terminal: bool) -> Iterator[None]:
     """SIGTERM, SIGINT and SIGHUP, for as long as the service runs."""
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[Any]] = set()
@@ -143,7 +145,10 @@ def _signals(service: Hosted, stop: asyncio.Event) -> Iterator[None]:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_stop, number)
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
+    if terminal:
+        loop.add_signal_handler(signal.SIGHUP, on_stop, signal.SIGHUP)
+    else:
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
     try:
         yield
     finally:

@@ -132,6 +132,8 @@ async def _ask(ascent: Ascent, channel: grpc.aio.Channel) -> health_pb2.HealthCh
             raise Failed(Reason.INTERNAL, f"metadata {name} can't be read: {error}") from error
         if not isinstance(value, str):
             ascent.hide(text, str(value))
+        if not (name.endswith("-bin") or (text.isascii() and text.isprintable())):
+            raise Failed(Reason.INTERNAL, f"metadata {name} holds what gRPC does not send: more than printable ASCII")
         metadata.append((name.lower(), text))
     ascent.evidence["service"] = options.service
     method = channel.unary_unary(

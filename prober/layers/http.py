@@ -127,10 +127,10 @@ def _defaults() -> dict[bytes, bytes]:
 
 
 def _version(ascent: Ascent) -> Version:
-    """Over TLS what ALPN chose (RFC 7301); in the clear HTTP/2 only by prior knowledge (RFC 9113 section 3.3)."""
+    """Over TLS what ALPN chose (RFC 7301); in the clear HTTP/2 only by prior knowledge."""
     if ascent.cell.endpoint.tls or ascent.cell.kind is Kind.KUBERNETES:
         return "2" if ascent.alpn == "h2" else "1.1"
-    return "2" if ascent.cell.options.http.version == "2" else "1.1"
+    return "2" if ascent.cell.prior_knowledge else "1.1"
 
 
 def _asked(ascent: Ascent) -> dict[str, str]:

@@ -10,7 +10,11 @@ _BACKLOG = 128
 
 
 class ListenError(Exception):
-    """The address cannot be listened on; the text says why and what to do."""
+    """The address cannot be listened on; the text says why and what to do. `usage`: it is no address at all."""
+
+    def __init__(self, text: str, *, usage: bool = False) -> None:
+        super().__init__(text)
+        self.usage = usage
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
@@ -21,7 +25,7 @@ def parse_listen(listen: str) -> tuple[str, int]:
     host, colon, port = listen.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or (":" in host and not bracketed):
-        raise ListenError(f"cannot listen on {listen!r}: write HOST:PORT, :PORT or [IPv6]:PORT")
+        raise ListenError(f"cannot listen on {listen!r}: write HOST:PORT, :PORT or [IPv6]:PORT", usage=True)
     return host.strip("[]"), int(port)
 
 

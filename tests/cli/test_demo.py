@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from urllib.request import Request, urlopen
@@ -29,9 +30,19 @@ def test_an_unknown_fault_is_exit_code_2_with_a_suggestion(capsys: pytest.Captur
     assert "unknown fault 'tls-expird' (did you mean tls-expired?)" in capsys.readouterr().err
 
 
-def test_an_address_that_cannot_be_had_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--listen", "nonsense"]) == 3
+def test_what_is_no_address_is_exit_code_2_and_one_that_is_taken_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--listen", "nonsense"]) == 2
     assert "cannot listen on 'nonsense'" in capsys.readouterr().err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["demo", "--listen", f"127.0.0.1:{taken.getsockname()[1]}"]) == 3
+    assert "the port is in use" in capsys.readouterr().err
+
+
+def test_a_terminal_that_is_closed_ends_it() -> None:
+    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        _wait_for(demo, r" ok, 0 failed")
+        demo.send_signal(signal.SIGHUP)
+        assert demo.wait(20) == 0
 
 
 def test_it_ends_by_itself_after_the_time_that_was_given() -> None:

@@ -136,3 +136,10 @@ def test_what_cannot_be_tried_is_exit_code_2(
 ) -> None:
     assert main(["try", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_password_in_a_url_is_refused_and_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["try", "http://me:s3cret@127.0.0.1:1/"]) == 2
+    said = capsys.readouterr().err
+    assert "http://***@127.0.0.1:1/: user names and passwords don't belong in a URL" in said
+    assert "s3cret" not in said

@@ -158,6 +158,16 @@ async def test_metadata_from_a_file_reaches_the_server_and_is_never_shown(tmp_pa
     assert "s3cret-token" not in str(run.outcomes[-1].evidence)
 
 
+async def test_metadata_that_grpc_cannot_send_is_our_own_fault_and_stays_hidden(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("two\nlines-of-secret")
+    async with server(Family.IPV4, serving()) as port:
+        run = await ask(Family.IPV4, port, metadata={"authorization": {"file": str(secret)}})
+    assert run.ours
+    assert "metadata authorization holds what gRPC does not send" in run.outcomes[-1].evidence["detail"]
+    assert "lines-of-secret" not in str(run)
+
+
 @pytest.mark.parametrize(
     "said",
     [b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", b"220 mail ready\r\n" * 4, b""],

@@ -102,6 +102,19 @@ async def test_an_answer_before_the_body_was_taken_ends_the_sending() -> None:
     assert run.ok, http(run)
 
 
+@pytest.mark.parametrize("version", ["2", "auto"])
+async def test_expecting_http2_in_the_clear_is_prior_knowledge(version: str) -> None:
+    """Nothing else could meet it: without TLS there is no ALPN."""
+
+    async def handler(side: Http2Peer) -> None:
+        await side.respond(200, b"hello")
+
+    async with serving(speaks_http2(handler), Family.IPV4) as server:
+        run = await probe(server.address, server.port, version=version, expect={"http_version": "2"})
+    assert run.ok, http(run)
+    assert http(run).evidence["http_version"] == "2"
+
+
 async def test_informational_responses_are_counted_not_judged() -> None:
     async def handler(side: Http2Peer) -> None:
         side.connection.send_headers(1, [(":status", "103"), ("link", "x")])

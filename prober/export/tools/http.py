@@ -66,8 +66,10 @@ def _url(line: Line) -> str:
 
 def _version(line: Line) -> list[str]:
     version = line.options.http.version
+    if not line.tls and line.cell.prior_knowledge:
+        return ["--http2-prior-knowledge"]
     if version == "2":
-        return ["--http2" if line.tls else "--http2-prior-knowledge"]
+        return ["--http2"]
     return ["--http1.1"] if version == "1.1" and line.tls else []
 
 
