@@ -88,7 +88,9 @@ def parse_proxy(text: str, shown: str | None = None) -> Endpoint:
 def split_host_port(authority: str) -> tuple[str, int | None]:
     """Host (IPv6 without brackets) and port of `host[:port]`. ValueError with what is wrong."""
     if "@" in authority:
-        raise ValueError("user names and passwords don't belong in a URL (use http.basic)")
+        raise ValueError(
+            "user names and passwords don't belong in a URL (http.basic takes them, a header does for prober try)"
+        )
     if authority.startswith("["):
         inside, closed, after = authority[1:].partition("]")
         if not closed or (after and not after.startswith(":")):
