@@ -198,7 +198,7 @@ async def test_the_wrong_version_in_the_clear_is_named(handler: Handler, version
 
     async with serving(either) as server:
         run = await probe(server.address, server.port, version=version)
-    assert (http(run).reason, http(run).evidence["peer_speaks"]) == (Reason.PROTOCOL, speaks)
+    assert (http(run).reason, http(run).evidence["peer_speaks"]) == (Reason.VERSION, speaks)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -35,5 +35,6 @@ def test_every_error_of_the_stream_has_a_reason(error: OSError, reason: Reason) 
 ])  # fmt: skip
 def test_the_first_bytes_tell_the_protocol(first: bytes, name: str | None) -> None:
     assert peer_speaks(first) == name
-    assert not_http("HTTP/9", first).reason is Reason.PROTOCOL
+    other_version = name is not None and name.startswith("HTTP/")
+    assert not_http("HTTP/9", first).reason is (Reason.VERSION if other_version else Reason.PROTOCOL)
     assert not_http("HTTP/9", first).evidence.get("peer_speaks") == name

@@ -65,8 +65,12 @@ def peer_speaks(first: bytes) -> str | None:
 
 
 def not_http(expected: str, first: bytes) -> HttpBroken:
-    """The peer's first bytes are not `expected` (`HTTP/1.1`, `HTTP/2`)."""
+    """The peer's first bytes are not `expected` (`HTTP/1.1`, `HTTP/2`): another version of HTTP, or no HTTP at all."""
     name = peer_speaks(first)
     if name is None:
         return HttpBroken(Reason.PROTOCOL, f"the peer does not speak {expected}")
-    return HttpBroken(Reason.PROTOCOL, f"the peer speaks {name}, not {expected}", {"peer_speaks": name})
+    evidence: Evidence = {"peer_speaks": name}
+    if name.startswith("HTTP/"):
+        evidence["http_version"] = name.removeprefix("HTTP/")
+    reason = Reason.VERSION if name.startswith("HTTP/") else Reason.PROTOCOL
+    return HttpBroken(reason, f"the peer speaks {name}, not {expected}", evidence)
