@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import os
 import socket
 import struct
 from dataclasses import dataclass
 from time import perf_counter
 
+from prober.addresses import literal_family
+from prober.reasons import Family
 from prober.wire.errqueue import LINUX, IcmpError, queue_errors, read_error_queue
 from prober.wire.ready import readable, writable
 from prober.wire.stamps import ANCILLARY_BYTES, Instant, elapsed, kernel_stamp, stamp_receipt
@@ -119,8 +120,10 @@ class TcpStream:
 
 def family_of(address: str) -> socket.AddressFamily:
     """AF_INET or AF_INET6 of a literal (a zone id is allowed). ValueError for anything else."""
-    version = ipaddress.ip_address(address).version
-    return socket.AF_INET6 if version == 6 else socket.AF_INET
+    family = literal_family(address)
+    if family is None:
+        raise ValueError(f"not an address: {address!r}")
+    return socket.AF_INET6 if family is Family.IPV6 else socket.AF_INET
 
 
 def has_source(address: str) -> bool:

@@ -12,11 +12,12 @@ import pytest
 from prober import __version__
 from prober.engine.climb import climb
 from prober.layers.base import Kit
-from prober.model import Outcome, Run
+from prober.model import Run
 from prober.options import Expect
 from prober.reasons import Family, Kind, Layer, Reason, Result
 from tests.support.cells import FAMILIES, facts, make_cell
 from tests.support.http import Handler, Peer, Server, response, says, serving
+from tests.support.runs import http
 
 
 async def probe(server: Server, *, expect: dict[str, Any] | None = None, timeout: float = 5.0, hidden: Any = None,
@@ -36,12 +37,6 @@ async def probe(server: Server, *, expect: dict[str, Any] | None = None, timeout
 async def once(handler: Handler, **how: Any) -> Run:
     async with serving(handler, how.get("family", Family.IPV4)) as server:
         return await probe(server, **how)
-
-
-def http(run: Run) -> Outcome:
-    outcome = run.outcome(Layer.HTTP)
-    assert outcome is not None
-    return outcome
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -15,11 +15,12 @@ from prober.engine.climb import climb
 from prober.lab.certificates import CertificateFiles
 from prober.lab.tls import make_context
 from prober.layers.base import Kit
-from prober.model import Outcome, Run
+from prober.model import Run
 from prober.options import Expect
 from prober.reasons import Family, Kind, Layer, Reason
 from tests.support.cells import FAMILIES, make_cell
 from tests.support.http import Handler, Http2Peer, Peer, frame, response, says, serving, speaks_http2
+from tests.support.runs import http
 
 NAME = "api.example.com"
 GOAWAY, HEADERS = 7, 1
@@ -45,12 +46,6 @@ async def probe(
 async def once(handler: Callable[[Http2Peer], Awaitable[None]], **how: Any) -> Run:
     async with serving(speaks_http2(handler), how.get("family", Family.IPV4)) as server:
         return await probe(server.address, server.port, version="2", **how)
-
-
-def http(run: Run) -> Outcome:
-    outcome = run.outcome(Layer.HTTP)
-    assert outcome is not None
-    return outcome
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -10,10 +10,11 @@ import pytest
 
 from prober.engine.climb import climb
 from prober.layers.base import Kit
-from prober.model import Outcome, Run
+from prober.model import Run
 from prober.reasons import Kind, Layer, Reason
 from tests.support.cells import make_cell
 from tests.support.http import Handler, Http2Peer, Peer, frame, serving, speaks_http2
+from tests.support.runs import http
 
 SETTINGS, PING, CONTINUATION, HEADERS, DATA = 4, 6, 9, 1, 0
 STATUS_200 = b"\x88"  # HPACK, static table index 8
@@ -27,12 +28,6 @@ async def once(handler: Handler, version: str = "1.1", timeout: float = 5.0, **h
         (run,) = await climb(cell, kit, found=[(server.address, server.port)])
     await kit.close()
     return run
-
-
-def http(run: Run) -> Outcome:
-    outcome = run.outcome(Layer.HTTP)
-    assert outcome is not None
-    return outcome
 
 
 def floods(beginning: bytes, unit: bytes, pieces: int = 200) -> Handler:

@@ -11,11 +11,12 @@ from prober.engine.climb import climb
 from prober.lab.certificates import CertificateFiles
 from prober.lab.tls import make_context
 from prober.layers.base import Kit
-from prober.model import Outcome, Run
+from prober.model import Run
 from prober.options import Expect
 from prober.reasons import Family, Kind, Layer, Reason
 from tests.support.cells import FAMILIES, make_cell
 from tests.support.http import Http2Peer, Peer, Server, response, says, serving, speaks_http2
+from tests.support.runs import http
 
 NAME = "kubernetes.default.svc"
 
@@ -36,12 +37,6 @@ async def probe(
     (run,) = await climb(cell, kit, found=[(server.address, server.port)])
     await kit.close()
     return run
-
-
-def http(run: Run) -> Outcome:
-    outcome = run.outcome(Layer.HTTP)
-    assert outcome is not None
-    return outcome
 
 
 @pytest.mark.parametrize(("status", "token", "reason"), [

@@ -61,3 +61,10 @@ def literal_run(cell: Cell) -> Run:
 def explain(run: Run) -> Verdict | None:
     """A verdict named after the blame."""
     return run.blame and Verdict(f"{run.blame.layer}_{run.blame.reason}", run.blame.layer, run.blame.reason, "")
+
+
+def http(run: Run) -> Outcome:
+    """The outcome of the http layer, which `run` has."""
+    outcome = run.outcome(Layer.HTTP)
+    assert outcome is not None
+    return outcome
