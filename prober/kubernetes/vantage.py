@@ -11,7 +11,7 @@ import logging
 import os
 import platform
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -141,19 +141,19 @@ def _api_server(env: Mapping[str, str]) -> tuple[str, int] | None:
 def _routed(family: Family) -> bool:
     """Whether there is a route to the world: connecting a UDP socket looks for one, and sends nothing."""
     number, address, _ = _WAYS[family]
-    try:
-        with socket.socket(number, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 53))
-    except OSError:
-        return False
-    return True
+    return _takes(number, lambda probe: probe.connect((address, 53)))
 
 
 def _has_loopback(family: Family) -> bool:
     number, _, loopback = _WAYS[family]
+    return _takes(number, lambda probe: probe.bind((loopback, 0)))
+
+
+def _takes(number: int, attempt: Callable[[socket.socket], None]) -> bool:
+    """Whether `attempt` succeeds on a UDP socket of the address family `number`."""
     try:
         with socket.socket(number, socket.SOCK_DGRAM) as probe:
-            probe.bind((loopback, 0))
+            attempt(probe)
     except OSError:
         return False
     return True
