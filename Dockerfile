@@ -5,7 +5,7 @@ FROM python:3.13-slim-trixie AS build
 COPY requirements.txt /src/
 RUN python -m venv --without-pip /opt/prober \
  && pip --python /opt/prober/bin/python install --no-cache-dir --no-compile --disable-pip-version-check \
-      --require-hashes --only-binary :all: -r /src/requirements.txt
+      --no-deps --require-hashes --only-binary :all: -r /src/requirements.txt
 COPY prober /opt/prober/lib/python3.13/site-packages/prober
 # Bytecode is made here, checked against nothing at run time: the root filesystem is read-only there.
 RUN printf '#!/bin/sh\nexec /opt/prober/bin/python -P -m prober "$@"\n' > /opt/prober/bin/prober \

@@ -46,8 +46,9 @@ setup: # what `prober` needs
 setup-dev: # what the tests and checks need beside it
 	$(call install,requirements-dev.txt)
 
-# Installs what one lock file names, every file by its hash. Done once for each content of that file: the stamp's name
-# carries its checksum. The project itself is put on the path as it stands; there is nothing to build.
+# Installs what one lock file names, every file by its hash, and nothing else: the lock is complete, and an older pip that
+# resolves would take a newer release of a package that another one names with an extra. Done once for each content of that
+# file: the stamp's name carries its checksum. The project itself is put on the path as it stands; there is nothing to build.
 define install
 	@set -e; stamp="$(VENV)/.$(1)-$$(cksum < $(1) | tr ' ' -)"; \
 	if [ -x $(BIN)/python ] && [ -f "$$stamp" ]; then exit 0; fi; \
@@ -64,7 +65,7 @@ define install
 	  echo "Making $(VENV) with $$("$$found" --version)"; "$$found" -m venv --clear $(VENV); \
 	fi; \
 	echo "Installing $(1)"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $(1); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes -r $(1); \
 	$(BIN)/python -c 'import sys, sysconfig; open(sysconfig.get_path("purelib") + "/prober-here.pth", "w").write(sys.argv[1] + "\n")' "$(CURDIR)"; \
 	printf '#!/bin/sh\nexec "%s/$(BIN)/python" -P -m prober "$$@"\n' "$(CURDIR)" > $(BIN)/prober; \
 	chmod +x $(BIN)/prober; touch "$$stamp"

@@ -25,6 +25,7 @@ def test_every_base_image_is_pinned_by_a_tag() -> None:
 
 def test_dependencies_are_wheels_from_the_lock_alone() -> None:
     (install,) = re.findall(r"pip --python \S+ install .*", DOCKERFILE)
+    assert "--no-deps" in install, "the lock is complete: nothing is resolved, so nothing else can come in"
     assert "--require-hashes" in install
     assert "--only-binary :all:" in install
     assert "-r /src/requirements.txt" in install
