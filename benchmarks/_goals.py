@@ -1,0 +1,62 @@
+"""Figures beside their goals, reached or not: what every benchmark ends with. Pure but for printing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of all values do not exceed (nearest rank); 0.5 is the median. ValueError for none."""
+    if not values:
+        raise ValueError("no values")
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure that must not exceed its limit, both in `unit`."""
+
+    what: str
+    figure: float
+    limit: float
+    unit: str
+
+    @property
+    def reached(self) -> bool:
+        """Whether it holds."""
+        return self.figure <= self.limit
+
+    def __str__(self) -> str:
+        word = "reached" if self.reached else "MISSED"
+        return f"{word:8} {self.what}: {self.figure:.3g} {self.unit}, goal ≤ {self.limit:g} {self.unit}".rstrip()
+
+
+@dataclass(slots=True)
+class Goals:
+    """The goals of one benchmark, gathered as it runs."""
+
+    goals: list[Goal] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, what: str, figure: float, limit: float, unit: str = "") -> None:
+        """One more figure with its limit."""
+        self.goals.append(Goal(what, figure, limit, unit))
+
+    def unknown(self, what: str, why: str) -> None:
+        """A goal that could not be measured here."""
+        self.notes.append(f"unknown  {what}: {why}")
+
+    def show(self) -> None:
+        """Print them all: the missed ones too, without making them a failure of the run."""
+        print("\n".join(["", *map(str, self.goals), *self.notes]), flush=True)
+
+
+def show_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns: the first one to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = [cell.ljust(width) if not number else cell.rjust(width)
+                 for number, (cell, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
+        print("  ".join(cells).rstrip(), flush=True)
