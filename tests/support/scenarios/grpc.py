@@ -1,0 +1,70 @@
+"""gRPC servers as frames: any client library meets the same bytes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from h2.errors import ErrorCodes
+
+from prober.reasons import Kind, Layer, Reason
+from tests.support.http import Handler, Http2Peer, frame, response, says, serving, speaks_http2
+from tests.support.scenarios import ENOUGH, SHORT, Place, Shown, add
+
+#: HealthCheckResponse of grpc.health.v1, field 1, and status codes of gRPC.
+NOT_SERVING = b"\x08\x02"
+NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED = 5, 7, 8, 12, 14, 16
+
+
+def answers(status: int, message: bytes | None = None) -> Handler:
+    """A response with `message`, if there is one, and `status` in its trailers."""
+
+    async def handler(side: Http2Peer) -> None:
+        if not side.headers:
+            return  # a connection that was only opened
+        head = [(":status", "200"), ("content-type", "application/grpc")]
+        trailers = [("grpc-status", str(status)), ("grpc-message", "because")]
+        if message is None:
+            side.connection.send_headers(1, head + trailers, end_stream=True)
+        else:
+            side.connection.send_headers(1, head)
+            side.connection.send_data(1, b"\0" + len(message).to_bytes(4) + message)
+            side.connection.send_headers(1, trailers, end_stream=True)
+        await side.flush()
+        await side.peer.reader.read()
+
+    return speaks_http2(handler)
+
+
+@speaks_http2
+async def _goes_away(side: Http2Peer) -> None:
+    await side.peer.send(frame(7, bytes(4) + int(ErrorCodes.INTERNAL_ERROR).to_bytes(4)))
+    await side.peer.reader.read()
+
+
+@speaks_http2
+async def _hangs(side: Http2Peer) -> None:
+    await side.peer.reader.read()
+
+
+SERVERS: dict[Reason, Handler] = {
+    Reason.NOT_SERVING: answers(0, NOT_SERVING),
+    Reason.UNIMPLEMENTED: answers(UNIMPLEMENTED),
+    Reason.UNKNOWN_SERVICE: answers(NOT_FOUND),
+    Reason.UNAUTHENTICATED: answers(UNAUTHENTICATED),
+    Reason.PERMISSION: answers(PERMISSION_DENIED),
+    Reason.UNAVAILABLE: answers(UNAVAILABLE),
+    Reason.STATUS: answers(RESOURCE_EXHAUSTED),
+    Reason.NOT_GRPC: says(response("400 Bad Request")),
+    Reason.GOAWAY: _goes_away,
+    Reason.TIMEOUT: _hangs,
+}
+
+
+async def _checked(place: Place, handler: Handler) -> Shown:
+    async with serving(handler, place.family) as server:
+        timeout = SHORT * 2 if handler is _hangs else ENOUGH
+        return await place.climb(place.cell(Kind.GRPC, "grpc", server.port, host=place.address, timeout=timeout))
+
+
+for _reason, _handler in SERVERS.items():
+    add(Layer.GRPC, _reason, partial(_checked, handler=_handler))

@@ -1,0 +1,85 @@
+"""Addresses that cannot be reached: on loopback where that can show it, else in a namespace (`far_reasons.py`)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from functools import cache, partial
+from typing import Any
+
+import pytest
+
+from prober.lab.sockets import Mode
+from prober.model import Blame
+from prober.reasons import Family, Kind, Layer, Reason
+from tests.support.netns import run_in_namespace, why_not
+from tests.support.scenarios import SHORT, Place, Shown, add, shows
+from tests.support.scenarios.servers import listening
+
+
+@cache
+def _far_runs() -> dict[tuple[str, str, str], Blame]:
+    """The blames of all climbs in the namespace, by family, layer and what is wrong there."""
+    lines = [json.loads(line) for line in run_in_namespace("far_reasons.py").splitlines()]
+    return {
+        (line["family"], line["layer"], line["case"]): Blame(Layer(line["blame"][0]), Reason(line["blame"][1]))
+        for line in lines
+        if line["blame"]
+    }
+
+
+async def _far(place: Place, layer: Layer, reason: Reason) -> Shown:
+    if (missing := why_not(tun=True)) is not None:
+        pytest.skip(missing)
+    return (await asyncio.to_thread(_far_runs))[place.family, layer, reason]
+
+
+FAR: dict[Layer, tuple[Reason, ...]] = {
+    Layer.ICMP: (Reason.TIMEOUT, Reason.UNREACHABLE, Reason.PROHIBITED, Reason.TOO_BIG, Reason.NOT_PERMITTED),
+    Layer.TCP: (Reason.REJECTED, Reason.PROHIBITED, Reason.UNREACHABLE, Reason.NO_LOCAL_PORT, Reason.NOT_PERMITTED),
+}
+for _layer, _reasons in FAR.items():
+    for _reason in _reasons:
+        add(_layer, _reason, partial(_far, layer=_layer, reason=_reason))
+
+
+def _connect(place: Place, port: int, **how: Any) -> Any:
+    return place.climb(place.cell(Kind.TCP, "tcp", port, host=place.address, **how))
+
+
+@shows(Layer.TCP, Reason.REFUSED)
+async def nobody_listens(place: Place) -> Shown:
+    """Bound, and not listening."""
+    async with listening(place.family, None) as port:
+        return await _connect(place, port)
+
+
+@shows(Layer.TCP, Reason.TIMEOUT)
+async def a_full_backlog(place: Place) -> Shown:
+    """The kernel drops the SYN."""
+    async with listening(place.family, None, Mode.FULL) as port:
+        return await _connect(place, port, timeout=SHORT)
+
+
+@shows(Layer.TCP, Reason.RESET)
+async def a_reset_right_behind_the_handshake(place: Place) -> Shown:
+    """The RST is there before the event loop has seen the connect succeed: both come between two of its turns."""
+    loop = asyncio.get_running_loop()
+    number = socket.AF_INET6 if place.family is Family.IPV6 else socket.AF_INET
+    with socket.create_server((place.address, 0), family=number) as listener:
+        listener.setblocking(False)
+        climbing = asyncio.create_task(_connect(place, listener.getsockname()[1]))
+
+        def accept() -> None:
+            try:
+                accepted, _ = listener.accept()
+            except BlockingIOError:
+                loop.call_soon(accept)
+                return
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+
+        loop.call_soon(accept)
+        return await climbing
