@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -49,12 +50,15 @@ def _documented(names: dict[str, Any]) -> dict[str, dict[str, str]]:
 
     pydantic would do it too, at every start of every command and for a tenth of the time that a start takes.
     """
-    texts = {name: found for module in (options, form) for name, found in _docstrings(module).items()}
-    models = {name: model for name, model in names.items() if name in texts and issubclass(model, options.Options)}
+    models = {
+        name: model for name, model in names.items() if isinstance(model, type) and issubclass(model, options.Options)
+    }
+    modules = {model.__module__: sys.modules[model.__module__] for model in models.values()}
+    texts = {name: found for module in modules.values() for name, found in _docstrings(module).items()}
     return {
         name: {field: text for base in reversed(model.__mro__) for field, text in texts.get(base.__name__, {}).items()}
         for name, model in models.items()
-        if name not in ("Options", "KindOptions")
+        if name in texts and name not in ("Options", "KindOptions")
     }
 
 

@@ -6,82 +6,48 @@ I/O. Durations are seconds as float (the YAML form `250ms` is converted on the w
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from prober.options.base import (
+    Duration,
+    NotADuration,
+    Options,
+    Secret,
+    SecretFile,
+    Whole,
+    parse_duration,
+    refuse_boolean,
+    reveal,
+)
+from prober.options.reach import IcmpOptions
 from prober.reasons import Layer, Reason
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
-_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class NotADuration(ValueError):
-    """Text that is no duration; a class of its own so that `prober.config` can say what would be one."""
-
-
-def parse_duration(value: object) -> float:
-    """Seconds of `250ms`, `5s`, `1m`, `1.5h`; NotADuration for anything else (bare numbers included)."""
-    if isinstance(value, float) and not isinstance(value, bool):
-        return value  # already seconds: built in Python, YAML numbers never reach here (config refuses them)
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise NotADuration(f"not a duration: {value!r} (write 250ms, 5s or 1m)")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def refuse_boolean(value: object) -> object:
-    """`value`, unless it is a boolean: YAML reads a bare `yes` as one, and Python takes that for the number 1."""
-    if isinstance(value, bool):
-        raise ValueError("expected a whole number")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(refuse_boolean)]
-
-
-Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION.pattern}$", "examples": ["250ms", "5s", "1m"]}),
+__all__ = [
+    "BasicAuth",
+    "DnsOptions",
+    "Duration",
+    "Expect",
+    "GrpcOptions",
+    "HttpOptions",
+    "IcmpOptions",
+    "KindOptions",
+    "KubernetesOptions",
+    "NotADuration",
+    "Options",
+    "Profile",
+    "ResolverOptions",
+    "Secret",
+    "SecretFile",
+    "TlsOptions",
+    "Whole",
+    "parse_duration",
+    "refuse_boolean",
+    "reveal",
 ]
-
-
-class Options(BaseModel):
-    """Base of every block: frozen, unknown keys refused. A string under a field is its text in `prober schema`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SecretFile(Options):
-    """A secret kept in a file, read anew at each use so that rotation needs no reload."""
-
-    file: Path
-
-    def reveal(self) -> str:
-        """The file's text without its trailing newline. OSError where it cannot be read."""
-        return self.file.read_text(encoding="utf-8").rstrip("\r\n")
-
-    def __str__(self) -> str:
-        return f"$(cat {self.file})"
-
-
-#: Text, or a secret from a file. Text that came through `${VAR}` is hidden by `Cell.hidden`.
-Secret = str | SecretFile
-
-
-class IcmpOptions(Options):
-    """`icmp:` one train of echo requests per run."""
-
-    count: Annotated[Whole, Field(ge=1, le=20)] = 1
-    """Echo requests in one run; the layer holds if at least one is answered."""
-    size: Annotated[Whole, Field(ge=16, le=65507)] = 56
-    """Bytes of payload in each echo request."""
-    gap: Duration = 0.05
-    """Time between two requests of a train."""
 
 
 class TlsOptions(Options):
@@ -235,8 +201,3 @@ class KindOptions(Options):
     dns: DnsOptions = DnsOptions()
     resolver: ResolverOptions = ResolverOptions()
     kubernetes: KubernetesOptions = KubernetesOptions()
-
-
-def reveal(value: Secret) -> str:
-    """The text behind a plain string or a secret file. OSError where the file cannot be read."""
-    return value if isinstance(value, str) else value.reveal()
