@@ -95,7 +95,9 @@ def _http(run: Run, evidence: Mapping[str, Any]) -> Facts:
         yield f"HTTP/{evidence['http_version']}"
     if isinstance(evidence.get("bytes"), int):
         yield human_bytes(evidence["bytes"])
+    yield str(evidence.get("envoy_says") or "")
     yield str(evidence.get("server") or "")
+    yield f"cache {evidence['cache']}" if evidence.get("cache") else ""
     if "first_byte" in run.phases:
         yield f"first byte {human_seconds(run.phases['first_byte'])}"
 

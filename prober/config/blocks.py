@@ -12,6 +12,7 @@ from prober.config.address import check_resource
 from prober.config.nodes import Document
 from prober.config.schema import Defaults
 from prober.config.settings import Asked, Settings
+from prober.json_paths import check_path
 from prober.options import (
     DnsOptions,
     Expect,
@@ -33,7 +34,15 @@ _METADATA_KEY = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 #: What `re` says without quoting the pattern, which may hold a secret.
 _PLAIN_MESSAGE = re.compile(r"[a-z ,)]+")
-_HTTP_EXPECTATIONS = ("status", "http_version", "headers", "body_contains", "body_matches", "body_not_contains")
+_HTTP_EXPECTATIONS = (
+    "status",
+    "http_version",
+    "headers",
+    "body_contains",
+    "body_matches",
+    "body_not_contains",
+    "body_json",
+)
 _DNS_EXPECTATIONS = ("answers", "rcode")
 
 
@@ -179,6 +188,13 @@ def _patterns(expect: Expect) -> Iterator[Finding]:
     places: list[tuple[tuple[str, ...], str]] = [(("headers", name), text) for name, text in expect.headers.items()]
     if expect.body_matches is not None:
         places.append((("body_matches",), expect.body_matches))
+    for path, wanted in expect.body_json.items():
+        if (message := _complaint(check_path, path)) is not None:
+            yield ("body_json", path), message
+        elif len(wanted.model_fields_set) != 1:
+            yield ("body_json", path), "one of equals, matches, exists is needed"
+        elif wanted.matches is not None:
+            places.append((("body_json", path, "matches"), wanted.matches))
     for keys, text in places:
         try:
             re.compile(text)

@@ -166,6 +166,9 @@ def _answers(facts: Facts) -> dict[str, str]:
         "status": str(evidence.get("status") or "an unexpected status"),
         "request": f"{http.method} {resource or '/'}",
         "location": str(evidence.get("location") or "nowhere"),
+        "front_end": f" (Envoy says {evidence['envoy_flag']}: {evidence['envoy_says']})"
+        if evidence.get("envoy_flag")
+        else "",
         "failing": f" (failing: {failing})" if failing else "",
         "http_version": f"HTTP/{version}" if version else "another version",
         "expected_version": f"HTTP/{facts.cell.expect.http_version or http.version}",

@@ -8,40 +8,25 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from functools import cache
-from typing import Final
 from uuid import uuid4
 
 from prober import __version__
 from prober.layers.base import Ascent, Failed
+from prober.layers.http_evidence import EXCERPT, note, note_front_end, shown
 from prober.layers.http_judge import complaint
 from prober.options import BasicAuth, Secret, SecretFile, reveal
 from prober.reasons import Kind, Reason
-from prober.redact import redact_text
 from prober.wire.http import Call, HttpBroken, HttpClient, Record, Version
 
-#: Characters of a body shown when the answer was not what was expected.
-EXCERPT: Final = 200
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5
 _ZONE = re.compile(r"%[^]]*")
-#: Response fields worth keeping, by the name they have in the evidence.
-_KEPT: Final = (
-    (b"server", "server"),
-    (b"location", "location"),
-    (b"via", "via"),
-    (b"content-type", "content_type"),
-    (b"content-encoding", "content_encoding"),
-    (b"content-length", "content_length"),
-    (b"retry-after", "retry_after"),
-    (b"www-authenticate", "www_authenticate"),
-)
-_UPSTREAM = "x-envoy-upstream-service-time"
 
 
 async def request(ascent: Ascent) -> None:
     """Send the request of `http:` and hold its answer against `expect:`."""
     endpoint, options = ascent.cell.endpoint, ascent.cell.options.http
-    body = b"" if options.body is None else options.body.encode()
+    body = _body(ascent, options.body)
     fields = compose(ascent, _asked(ascent))
     if options.body is not None or options.method in ("POST", "PUT", "PATCH"):
         fields.setdefault(b"content-length", b"%d" % len(body))
@@ -89,7 +74,7 @@ async def exchange(ascent: Ascent, call: Call) -> tuple[Record, bool]:
             raise Failed(broken.reason, broken.detail) from broken
         return record, True
     finally:
-        _note(ascent, record)
+        note(ascent, record)
     return record, False
 
 
@@ -97,6 +82,7 @@ def judge(ascent: Ascent, record: Record, failure: Failed | None) -> None:
     """Raise `failure` if there is one, with a look into the body as evidence."""
     if failure is None:
         return
+    note_front_end(ascent, record)
     if record.body:
         ascent.evidence["body"] = shown(ascent, bytes(record.body[: EXCERPT * 20]))
     raise failure
@@ -105,15 +91,6 @@ def judge(ascent: Ascent, record: Record, failure: Failed | None) -> None:
 def bearer(ascent: Ascent, token: str, where: str) -> str:
     """The value of `authorization` for a token (RFC 6750); people will see `where` in its place."""
     return f"Bearer {_hide(ascent, token, where)}"
-
-
-def shown(ascent: Ascent, value: str | bytes) -> str:
-    """What people may see of text from the peer: secrets hidden before it is cut, printable, 200 characters at most."""
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    text = redact_text(text, ascent.hidden)[: EXCERPT * 2]
-    if not text.isprintable():
-        text = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(text.split())[:EXCERPT]
 
 
 @cache
@@ -145,6 +122,19 @@ def _asked(ascent: Ascent) -> dict[str, str]:
         text = _reveal(value)
         asked[name] = _hide(ascent, text, str(value)) if isinstance(value, SecretFile) else text
     return asked
+
+
+def _body(ascent: Ascent, body: Secret | None) -> bytes:
+    """The bytes to send: text in UTF-8, a file as it is, its text hidden from now on."""
+    if not isinstance(body, SecretFile):
+        return b"" if body is None else body.encode()
+    try:
+        content = body.file.read_bytes()
+    except OSError as error:
+        raise Failed(Reason.INTERNAL, f"cannot read the body {body}: {error.strerror}") from error
+    for text in {content.decode("utf-8", "replace"), content.decode("utf-8", "replace").strip()}:
+        _hide(ascent, text, str(body))
+    return content
 
 
 def _basic(ascent: Ascent, basic: BasicAuth) -> str:
@@ -183,23 +173,3 @@ def _checked_value(name: str, value: str) -> bytes:
     if _NOT_IN_VALUE.search(data):
         raise Failed(Reason.INTERNAL, f"the value of {name} holds a control character")
     return data
-
-
-def _note(ascent: Ascent, record: Record) -> None:
-    """What the record says, complete or not, as evidence, phases and seconds."""
-    ascent.phases.update(record.phases())
-    if record.seconds is not None:
-        ascent.took(record.seconds, kernel=record.kernel)
-    if record.informational:
-        ascent.evidence["informational"] = len(record.informational)
-    if record.status is None:
-        return
-    evidence = ascent.evidence
-    evidence.update(status=record.status, http_version=record.version, bytes=record.size)
-    present = dict(reversed(record.fields))
-    for name, key in _KEPT:
-        if (value := present.get(name)) is not None:
-            evidence[key] = shown(ascent, value)
-    upstream = record.value(_UPSTREAM)
-    if upstream is not None and upstream.isascii() and upstream.isdigit():
-        ascent.phases["upstream"] = int(upstream[:9]) / 1000

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Container, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
+from prober.json_paths import parse_json, same, select
 from prober.layers.base import Failed
-from prober.options import Expect
+from prober.options import Expect, JsonExpectation
 from prober.reasons import Reason
 from prober.wire.http.record import Record
 
@@ -16,6 +18,9 @@ from prober.wire.http.record import Record
 GOOD: Final = range(200, 400)
 #: Statuses that send the client elsewhere (RFC 9110 section 15.4); 300 and 304 do not.
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+#: Characters of a JSON value in a message.
+SHOWN: Final = 60
 
 _pattern = lru_cache(maxsize=4096)(re.compile)
 
@@ -72,6 +77,42 @@ def _body(expect: Expect, record: Record) -> Failed | None:
         return Failed(Reason.BODY, f"does not contain {expect.body_contains!r}")
     if expect.body_not_contains is not None and expect.body_not_contains.encode() in body:
         return Failed(Reason.BODY, f"contains {expect.body_not_contains!r}")
-    if expect.body_matches is None or _pattern(expect.body_matches).search(body.decode("utf-8", "replace")):
-        return None
-    return Failed(Reason.BODY, f"does not match {expect.body_matches!r}")
+    if expect.body_matches is not None and not _pattern(expect.body_matches).search(body.decode("utf-8", "replace")):
+        return Failed(Reason.BODY, f"does not match {expect.body_matches!r}")
+    return _json(expect, bytes(body)) if expect.body_json else None
+
+
+def _json(expect: Expect, body: bytes) -> Failed | None:
+    """The first of `expect.body_json` that the document in the body does not meet."""
+    try:
+        document = parse_json(body)
+        complaints = (_selected(path, wanted, document) for path, wanted in expect.body_json.items())
+        found = next(filter(None, complaints), None)
+    except ValueError as error:
+        # the text of json's own errors quotes nothing of the document
+        return Failed(Reason.BODY, f"not JSON: {error}")
+    return None if found is None else Failed(Reason.BODY, found)
+
+
+def _selected(path: str, wanted: JsonExpectation, document: Any) -> str | None:
+    """What is wrong with the values that `path` selects of `document`."""
+    values = select(path, document)
+    if wanted.exists is not None:
+        return None if bool(values) is wanted.exists else f"{path} selects {'nothing' if wanted.exists else 'a value'}"
+    if not values:
+        return f"{path} selects nothing"
+    if wanted.matches is not None:
+        search = _pattern(wanted.matches).search
+        unlike = next((value for value in values if not search(_text(value))), values)
+        return None if unlike is values else f"{path} is {_json_text(unlike)}, which does not match {wanted.matches!r}"
+    unlike = next((value for value in values if not same(value, wanted.equals)), values)
+    return None if unlike is values else f"{path} is {_json_text(unlike)}, expected {_json_text(wanted.equals)}"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _json_text(value, SHOWN * 100)
+
+
+def _json_text(value: Any, most: int = SHOWN) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=float)
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -84,7 +84,8 @@ class HttpOptions(Options):
     """`auto` offers h2 and http/1.1 over TLS and speaks HTTP/1.1 in the clear; `2` in the clear is h2c by prior
     knowledge (RFC 9113 section 3.3), and so is `auto` in the clear where `expect.http_version` is 2."""
     headers: dict[str, Secret] = Field(default_factory=dict)
-    body: str | None = None
+    body: Secret | None = None
+    """Text, or `{file: path}`: its bytes as they are, read anew at each run and never shown."""
     bearer: Secret | None = None
     basic: BasicAuth | None = None
     max_body: Annotated[Whole, Field(ge=0, le=64 * 1024 * 1024)] = 1024 * 1024
@@ -169,6 +170,22 @@ class KubernetesOptions(Options):
 StatusPattern = Annotated[Whole | str, Field(union_mode="left_to_right")]
 
 
+class JsonExpectation(Options):
+    """What a JSONPath has to select. A value alone stands for `equals`."""
+
+    equals: Any = None
+    """Every value that is selected is this one, and at least one is."""
+    matches: str | None = None
+    """Regular expression that is found in every value selected, and at least one is; what is no text as JSON has it."""
+    exists: bool | None = None
+    """Whether anything is selected at all."""
+
+
+def _json_expectation(value: object) -> object:
+    """A mapping as it is; any other value as the one to be equal to."""
+    return value if isinstance(value, dict | JsonExpectation) else {"equals": value}
+
+
 class Expect(Options):
     """`expect:` what makes a run good. `failed` turns it round: being let through is then the failure."""
 
@@ -185,6 +202,9 @@ class Expect(Options):
     body_matches: str | None = None
     """Regular expression searched in the body."""
     body_not_contains: str | None = None
+    body_json: dict[str, Annotated[JsonExpectation, BeforeValidator(_json_expectation)]] = Field(default_factory=dict)
+    """JSONPath (RFC 9535) → the value that everything it selects is equal to, or `{equals: …}`, `{matches: regular
+    expression}`, `{exists: true}`."""
     answers: tuple[str, ...] = ()
     """dns: the answer's data has to be exactly this set (presentation format)."""
     rcode: str | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from prober.layers.http_judge import complaint, status_matches
@@ -76,3 +78,52 @@ def test_the_detail_says_what_came_and_what_was_expected() -> None:
 ])  # fmt: skip
 def test_a_status_matches_a_number_or_its_class(status: int, patterns: tuple[int | str, ...], matches: bool) -> None:
     assert status_matches(status, patterns) is matches
+
+
+DOCUMENT = b"""{"status": "ok", "load": 0.1, "n": 3, "up": true, "none": null,
+               "checks": [{"s": "up"}, {"s": "up!"}], "deep": {"a": [1, 2]}}"""
+
+JSON_TABLE: list[tuple[dict[str, object], bool]] = [
+    ({"$.status": "ok"}, True),
+    ({"$.status": "OK"}, False),
+    ({"$.load": Decimal("0.1"), "$.n": 3}, True),
+    ({"$.n": Decimal("3.0")}, True),
+    ({"$.n": "3"}, False),
+    ({"$.up": True}, True),
+    ({"$.up": 1}, False),
+    ({"$.none": None}, True),
+    ({"$.missing": None}, False),
+    ({"$.missing": {"exists": False}}, True),
+    ({"$.status": {"exists": False}}, False),
+    ({"$.status": {"exists": True}}, True),
+    ({"$.missing": {"exists": True}}, False),
+    ({"$.checks[*].s": {"matches": "^up"}}, True),
+    ({"$.checks[*].s": "up"}, False),
+    ({"$.checks[?@.s == 'up'].s": "up"}, True),
+    ({"$.n": {"matches": "^3$"}}, True),
+    ({"$.deep": {"equals": {"a": [1, 2]}}}, True),
+    ({"$.deep": {"equals": {"a": [1, True]}}}, False),
+    ({"$.deep.a": [1, 2]}, True),
+    ({"$.status": "ok", "$.n": 4}, False),
+]
+
+
+@pytest.mark.parametrize(("expect", "good"), JSON_TABLE)
+def test_every_value_that_a_path_selects_has_to_be_as_expected(expect: dict[str, object], good: bool) -> None:
+    failure = complaint(Expect.model_validate({"body_json": expect}), record(body=DOCUMENT))
+    assert (failure is None) is good
+    assert failure is None or failure.reason is Reason.BODY
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"NaN", b"[" * 100_000, b"\xff", b'{"a": 1} x'])
+def test_a_body_that_is_no_json_is_called_that(body: bytes) -> None:
+    failure = complaint(Expect.model_validate({"body_json": {"$.a": 1}}), record(body=body))
+    assert failure is not None
+    assert failure.detail.startswith("not JSON")
+
+
+def test_what_was_there_instead_is_told_shortened() -> None:
+    body = b'{"a": "' + b"x" * 500 + b'"}'
+    failure = complaint(Expect.model_validate({"body_json": {"$.a": "y"}}), record(body=body))
+    assert failure is not None
+    assert failure.detail == f'$.a is "{"x" * 59}…, expected "y"'

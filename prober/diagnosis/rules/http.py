@@ -23,6 +23,10 @@ def _is_5xx(facts: Facts) -> bool:
     return facts.status >= 500
 
 
+def _envoy_said(facts: Facts) -> bool:
+    return facts.status in (502, 503, 504) and bool(facts.evidence.get("envoy_flag"))
+
+
 def _api(*wanted: int) -> Callable[[Facts], bool]:
     return lambda facts: facts.api_server and (facts.status in wanted or (not wanted and facts.status >= 500))
 
@@ -44,24 +48,31 @@ ROWS = (
     ),
     Row(
         Layer.HTTP, Reason.STATUS, Code.ACCESS_DENIED,
-        "{where} denies us {request}: {status}.",
+        "{where} denies us {request}: {status}{front_end}.",
         "Credentials of the probe (bearer, basic, headers) and the rules of whoever answers: application, ingress "
         "auth, WAF, mesh policy. The response headers say which of them it was.",
         _ANSWERS, _status(401, 403, 407),
     ),
     Row(
         Layer.HTTP, Reason.STATUS, Code.ROUTE_MISSING,
-        "{where} knows nothing under {request}: 404.",
+        "{where} knows nothing under {request}: 404{front_end}.",
         "Who says it: an ingress without a rule for this Host and path, or the application? Ask the Pod directly with "
         "the same path; a rewrite-target or a Host that does not match is the usual difference.",
         _ANSWERS, _status(404),
     ),
     Row(
         Layer.HTTP, Reason.STATUS, Code.RATE_LIMITED,
-        "{where} limits the rate of our requests: 429.",
+        "{where} limits the rate of our requests: 429{front_end}.",
         "Which limiter counts us, and with whom are we in one bucket (source address, token)? Retry-After tells how "
         "long; a longer interval of the probe may be the right answer.",
         _ANSWERS, _status(429),
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.BACKEND_UNAVAILABLE,
+        "A front end at {where} answers {status}: it got nothing good from behind it{front_end}.",
+        "UF, UH, UC: its backends and the way to them; UO: a circuit breaker; UT: a backend that is "
+        "slow. Compare the Pod path with this one, and Envoy's view of its endpoints (EndpointSlices, health checks).",
+        _ANSWERS, _envoy_said,
     ),
     Row(
         Layer.HTTP, Reason.STATUS, Code.BACKEND_UNAVAILABLE,

@@ -118,7 +118,8 @@ def _method_and_body(line: Line) -> list[str]:
         return words
     if not any(name.lower() == "content-type" for name in options.headers):
         words += ["-H", "Content-Type:"]  # curl would call it a form
-    return [*words, "--data-binary", line.word(options.body)]
+    body = f"@{options.body.file}" if isinstance(options.body, SecretFile) else options.body
+    return [*words, "--data-binary", line.word(body)]
 
 
 def _fields(line: Line) -> list[str]:
