@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,8 +11,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The value that `share` of all values do not exceed (nearest rank); 0.5 is the median. ValueError for none."""
     if not values:
         raise ValueError("no values")
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ class Goal:
 
     def __str__(self) -> str:
         word = "reached" if self.reached else "MISSED"
-        return f"{word:8} {self.what}: {self.figure:.3g} {self.unit}, goal ≤ {self.limit:g} {self.unit}".rstrip()
+        figure = f"{self.figure:.0f}" if self.figure >= 100 else f"{self.figure:.3g}"
+        unit = self.unit and f" {self.unit}"
+        return f"{word:8} {self.what}: {figure}{unit}, goal ≤ {self.limit:g}{unit}"
 
 
 @dataclass(slots=True)

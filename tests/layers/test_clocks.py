@@ -81,11 +81,12 @@ def proxied_cell(late: Delayed, family: Family) -> Cell:
     return make_cell(Kind.HTTP, "http", NAME, 80, family=family, timeout=10, proxy=proxy)
 
 
-def dns_cell(late: Delayed, family: Family) -> Cell:
+def dns_cell(late: Delayed, family: Family, transport: str = "tcp") -> Cell:
     address = LOOPBACK[family]
-    options = {"dns": {"transport": "tcp"}, "resolver": {"timeout": "5s"}}
+    options = {"dns": {"transport": transport}, "resolver": {"timeout": "5s"}}
+    service = "dns" if transport == "tcp" else "dns-udp"
     return make_cell(
-        Kind.DNS, "dns", address, late.ports["dns", address], family=family, timeout=10, options=options,
+        Kind.DNS, "dns", address, late.ports[service, address], family=family, timeout=10, options=options,
         resource="web.example.",
     )  # fmt: skip
 
@@ -98,6 +99,7 @@ CELLS = {
     "http/2": (lambda late, family: https_cell(late, family, "2"), [Layer.TLS, Layer.HTTP]),
     "proxy": (proxied_cell, [Layer.PROXY, Layer.HTTP]),
     "dns": (dns_cell, [Layer.DNS]),
+    "dns over udp": (lambda late, family: dns_cell(late, family, "udp"), [Layer.DNS]),
 }
 
 
@@ -130,7 +132,7 @@ async def test_a_layer_takes_what_the_server_and_the_wire_took(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", [name for name in CELLS if name != "tcp"])
+@pytest.mark.parametrize("name", [name for name in CELLS if name not in ("tcp", "dns over udp")])
 async def test_without_stamps_the_user_clock_serves_and_the_outcome_says_so(
     late: Delayed, kit: Kit, family: Family, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

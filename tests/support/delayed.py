@@ -1,8 +1,11 @@
 """Servers in a process of their own that answer after a known delay, for holding reported latencies against.
 
-One port per service and family: `http` (1.1; CONNECT is answered as a proxy would, and the tunnel leads back to it),
-`https` (TLS 1.3 or 1.2, then HTTP/1.1 or 2 by ALPN), `dns` (over TCP). Every flight of an answer leaves `delay` seconds
-after the kernel stamped the last segment of what it answers. What the delay really was is kept, and told when asked.
+One port per service and address: `http` (1.1; CONNECT is answered as a proxy would, and the tunnel leads back to it),
+`https` (TLS 1.3 or 1.2, then HTTP/1.1 or 2 by ALPN), `dns` (over TCP), `dns-udp`, `grpc` (health, in the clear); and
+echo replies, if asked for, from a TUN device (`late_echo.py`). Every flight of an answer leaves `delay` seconds after
+the kernel stamped the last segment of what it answers. What the delay really was is kept, and told when asked: from
+the kernel's stamp of that segment to the kernel's stamp of the answer as it left (SO_TIMESTAMPING), so that it is true
+on a busy machine as well.
 """
 
 from __future__ import annotations
@@ -12,157 +15,105 @@ import gc
 import multiprocessing
 import os
 import socket
-import ssl
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import dns.message
-import dns.rrset
-import h2.config
-import h2.connection
-import h2.events
-
 from prober.lab.certificates import CertificateFiles
 from prober.lab.tls import make_context
+from tests.support import late_speech
+from tests.support.late_echo import LateEcho
 
 NAME = "api.example.com"
-_SO_TIMESTAMPNS = 35
+_SO_TIMESTAMPNS, _SO_TIMESTAMPING = 35, 37
+_OUTGOING = 1 << 1 | 1 << 4 | 1 << 11  # SOF_TIMESTAMPING: TX_SOFTWARE, SOFTWARE, OPT_TSONLY (net_tstamp.h)
 _NS = 1_000_000_000
 #: Seconds before an answer is due that are spent spinning: sleeping is not exact.
-_SPIN = 0.0003
+SPIN = 0.0003
+
+
+@dataclass(slots=True)
+class Ledger:
+    """(service, flight, true delay in seconds) of every answer. The lock is held from before an answer leaves."""
+
+    kept: list[tuple[str, str, float]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self) -> list[tuple[str, str, float]]:
+        """All since the last call: whoever has an answer finds it here."""
+        with self.lock:
+            taken, self.kept = self.kept, []
+        return taken
 
 
 class Wire:
-    """One accepted connection: kernel stamps in, delayed flights out; `kept` gets (service, flight, true delay)."""
+    """A connection, or a socket for datagrams: kernel stamps in, delayed flights out, true delays onto the ledger."""
 
-    def __init__(self, sock: socket.socket, service: str, delay: float, kept: list[tuple[str, str, float]]) -> None:
+    def __init__(self, sock: socket.socket, service: str, delay: float, ledger: Ledger) -> None:
         self.sock = sock
-        self.service, self.delay, self.kept = service, delay, kept
+        self.service, self.delay, self.ledger = service, delay, ledger
         self.came = time.time_ns()
+        self.peer: object = None
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _OUTGOING)
+        if sock.type == socket.SOCK_STREAM:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def receive(self) -> bytes:
         """The next bytes; raises EOFError at the end."""
-        data, ancillary, _, _ = self.sock.recvmsg(65536, 128)
+        data, ancillary, _, peer = self.sock.recvmsg(65536, 128)
         if not data:
             raise EOFError
-        self.came = time.time_ns()
-        for level, kind, stamp in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
-                seconds, nanoseconds = struct.unpack("@ll", stamp)
-                self.came = seconds * _NS + nanoseconds
+        self.came = _stamp(ancillary) or time.time_ns()
+        self.peer = None if self.sock.type == socket.SOCK_STREAM else peer
         return data
 
     def answer(self, data: bytes, flight: str) -> None:
         """Send `data` when it is due."""
         due = self.came + int(self.delay * _NS)
-        if (rest := (due - time.time_ns()) / _NS - _SPIN) > 0:
+        if (rest := (due - time.time_ns()) / _NS - SPIN) > 0:
             time.sleep(rest)
         while time.time_ns() < due:
             pass
-        self.kept.append((self.service, flight, (time.time_ns() - self.came) / _NS))
-        self.sock.sendall(data)
+        with self.ledger.lock:
+            sent = self.send(data)
+            self.ledger.kept.append((self.service, flight, (sent - self.came) / _NS))
+
+    def send(self, data: bytes) -> int:
+        """Send at once; when it left, by the kernel's stamp where there is one, in ns of the wall clock."""
+        before = time.time_ns()
+        if self.peer is None:
+            self.sock.sendall(data)
+        else:
+            self.sock.sendto(data, self.peer)  # type: ignore[arg-type]  # as recvmsg gave it
+        stamp = None
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                _, ancillary, _, _ = self.sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
+                stamp = _stamp(ancillary) or stamp
+        return stamp or before
+
+
+def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int | None:
+    """The kernel's stamp among control messages, in ns of the wall clock."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind in (_SO_TIMESTAMPNS, _SO_TIMESTAMPING):
+            seconds, nanoseconds = struct.unpack_from("@ll", data)
+            return int(seconds) * _NS + int(nanoseconds)
+    return None
 
 
 Speaker = Callable[[Wire], None]
 
 
-def http(wire: Wire, first: bytes = b"", seal: Callable[[bytes], bytes] = bytes,
-         unseal: Callable[[bytes], bytes] = bytes) -> None:  # fmt: skip
-    """HTTP/1.1, one answer for each request head; `seal` and `unseal` are those of TLS."""
-    received = first
-    while True:
-        while b"\r\n\r\n" not in received:
-            received += unseal(wire.receive())
-        head, _, received = received.partition(b"\r\n\r\n")
-        if head.startswith(b"CONNECT "):
-            wire.answer(seal(b"HTTP/1.1 200 OK\r\n\r\n"), "proxy")
-        else:
-            wire.answer(seal(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"), "http")
-
-
-def http2(wire: Wire, first: bytes, seal: Callable[[bytes], bytes], unseal: Callable[[bytes], bytes]) -> None:
-    """HTTP/2: the answer late, SETTINGS as soon as the request is there (before it, their ACK would move its stamp)."""
-    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
-    connection.initiate_connection()
-    settings = connection.data_to_send()
-    received = first
-    while True:
-        for event in connection.receive_data(received):
-            if isinstance(event, h2.events.RequestReceived):
-                wire.sock.sendall(seal(settings))
-                connection.send_headers(event.stream_id or 1, [(":status", "200")])
-                connection.send_data(event.stream_id or 1, b"ok", end_stream=True)
-                wire.answer(seal(connection.data_to_send()), "http")
-        if data := connection.data_to_send():
-            wire.sock.sendall(seal(data))
-        received = unseal(wire.receive())
-
-
-def https(context: ssl.SSLContext) -> Speaker:
-    """TLS with memory BIOs, so that each flight can be held back; then what ALPN says."""
-
-    def speak(wire: Wire) -> None:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_side=True)
-
-        def unseal(data: bytes) -> bytes:
-            incoming.write(data)
-            plain = b""
-            with contextlib.suppress(ssl.SSLWantReadError):
-                while piece := tls.read(65536):
-                    plain += piece
-            return plain
-
-        def seal(data: bytes) -> bytes:
-            tls.write(data)
-            return outgoing.read()
-
-        while True:
-            try:
-                tls.do_handshake()
-            except ssl.SSLWantReadError:
-                if flight := outgoing.read():
-                    wire.answer(flight, "tls")
-                incoming.write(wire.receive())
-            else:
-                break
-        if flight := outgoing.read():
-            wire.answer(flight, "tls")
-        speaker = http2 if tls.selected_alpn_protocol() == "h2" else http
-        speaker(wire, unseal(b""), seal, unseal)
-
-    return speak
-
-
-def dns_over_tcp(wire: Wire) -> None:
-    """One A or AAAA record for any name."""
-    received = b""
-    while True:
-        while len(received) < 2 or len(received) < 2 + int.from_bytes(received[:2]):
-            received += wire.receive()
-        end = 2 + int.from_bytes(received[:2])
-        reply = dns.message.make_response(dns.message.from_wire(received[2:end]), recursion_available=True)
-        kind = reply.question[0].rdtype
-        reply.answer.append(
-            dns.rrset.from_text(reply.question[0].name, 60, "IN", kind, "::1" if kind == 28 else "127.0.0.1")
-        )
-        received = received[end:]
-        data = reply.to_wire()
-        wire.answer(len(data).to_bytes(2) + data, "dns")
-
-
-def _converse(
-    sock: socket.socket, speak: Speaker, service: str, delay: float, kept: list[tuple[str, str, float]]
-) -> None:
+def _converse(sock: socket.socket, speak: Speaker, service: str, delay: float, ledger: Ledger) -> None:
     with sock, contextlib.suppress(EOFError, OSError):
-        speak(Wire(sock, service, delay, kept))
+        speak(Wire(sock, service, delay, ledger))
 
 
 def _accept(listener: socket.socket, *conversation: object) -> None:
@@ -171,27 +122,42 @@ def _accept(listener: socket.socket, *conversation: object) -> None:
         threading.Thread(target=_converse, args=(sock, *conversation), daemon=True).start()
 
 
-def _main(told: Connection, delay: float, files: Path, addresses: tuple[str, ...], core: int | None) -> None:
+def _serve(address: str, service: str, speak: Speaker, delay: float, ledger: Ledger) -> int:
+    """Serve one service on one address, from threads; its port."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    if service == "dns-udp":
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock.bind((address, 0))
+        serving: Callable[..., None] = _converse
+    else:
+        sock = socket.create_server((address, 0), family=family, backlog=128)
+        serving = _accept
+    port: int = sock.getsockname()[1]
+    threading.Thread(target=serving, args=(sock, speak, service, delay, ledger), daemon=True).start()
+    return port
+
+
+def _main(
+    told: Connection, delay: float, files: Path, addresses: tuple[str, ...], core: int | None, echo: bool
+) -> None:
     if core is not None:
         os.sched_setaffinity(0, {core})
+    echoes = LateEcho(delay) if echo else None  # first: it brings the loopback up
     certificates = CertificateFiles(files)
     context = make_context(certificates, [NAME])
     context.set_alpn_protocols(["h2", "http/1.1"])
     context.num_tickets = 0  # a ticket of TLS 1.3 would be a flight that answers nothing
-    kept: list[tuple[str, str, float]] = []
-    ports: dict[tuple[str, str], int] = {}
-    speakers: dict[str, Speaker] = {"http": http, "https": https(context), "dns": dns_over_tcp}
-    for address in addresses:
-        for service, speak in speakers.items():
-            family = socket.AF_INET6 if ":" in address else socket.AF_INET
-            listener = socket.create_server((address, 0), family=family, backlog=128)
-            ports[service, address] = listener.getsockname()[1]
-            threading.Thread(target=_accept, args=(listener, speak, service, delay, kept), daemon=True).start()
+    ledger = Ledger()
+    speakers: dict[str, Speaker] = {"http": late_speech.http, "https": late_speech.https(context),
+                                    "dns": late_speech.dns_over_tcp, "dns-udp": late_speech.dns_over_udp,
+                                    "grpc": late_speech.grpc_health}  # fmt: skip
+    ports = {(service, address): _serve(address, service, speak, delay, ledger)
+             for address in addresses for service, speak in speakers.items()}  # fmt: skip
     gc.disable()  # a collection between the reckoning of a delay and its end would be a lie of its length
     told.send((ports, certificates.ca_file))
     while told.recv():
-        told.send(list(kept))
-        kept.clear()
+        pings = [] if echoes is None else [("echo", "icmp", seconds) for seconds in echoes.delays()]
+        told.send(ledger.take() + pings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +176,17 @@ class Delayed:
 
 
 @contextlib.contextmanager
-def serve_late(delay: float, files: Path, addresses: tuple[str, ...], core: int | None = None) -> Iterator[Delayed]:
-    """The servers on these loopback addresses, each flight `delay` seconds late, on one `core` if it is given."""
+def serve_late(
+    delay: float, files: Path, addresses: tuple[str, ...], core: int | None = None, *, echo: bool = False
+) -> Iterator[Delayed]:
+    """The servers on these loopback addresses, each flight `delay` seconds late, on one `core` if it is given.
+
+    `echo`: in a network namespace of its own, late echo replies as well.
+    """
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_main, args=(theirs, delay, files, addresses, core), daemon=True)
+    main = partial(_main, theirs, delay, files, addresses, core, echo)
+    process = context.Process(target=main, daemon=True)
     process.start()
     theirs.close()
     try:

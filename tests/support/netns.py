@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+_INSIDE = "PROBER_INSIDE_NAMESPACE"
 
 
 def _unshare() -> list[str]:
@@ -43,3 +44,12 @@ def run_in_namespace(script: str, *arguments: str, timeout: float = 30.0) -> str
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
+
+
+def enter_namespace(*, tun: bool = True) -> bool:
+    """Run this very program again in a network namespace of its own, once; whether it is in one now."""
+    inside = bool(os.environ.get(_INSIDE))
+    if not inside and why_not(tun=tun) is None:
+        command = [*_unshare(), sys.executable, "-P", *sys.argv]
+        os.execvpe(command[0], command, {**os.environ, "PYTHONPATH": str(ROOT), _INSIDE: "1"})
+    return inside
