@@ -47,6 +47,14 @@ def _dns(run: Run, evidence: Mapping[str, Any]) -> Facts:
 def _icmp(_run: Run, evidence: Mapping[str, Any]) -> Facts:
     if evidence.get("sent") is not None:
         yield f"{evidence.get('received', 0)}/{evidence['sent']} answered"
+    if evidence.get("duplicates"):
+        yield f"{evidence['duplicates']} twice"
+    if evidence.get("reordered"):
+        yield f"{evidence['reordered']} out of order"
+    if evidence.get("jitter") is not None:
+        yield f"jitter {human_seconds(evidence['jitter'])}"
+    if evidence.get("mtu"):
+        yield f"mtu {evidence['mtu']}"
     if evidence.get("ttl") is not None:
         yield f"ttl {evidence['ttl']}"
     yield from _icmp_error(evidence)

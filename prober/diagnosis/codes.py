@@ -22,6 +22,7 @@ class Code(StrEnum):
     DNS_WRONG_ANSWER = "dns_wrong_answer"
     # reaching an address
     PING_SILENT = "ping_silent"
+    PACKET_LOSS = "packet_loss"
     MTU_EXCEEDED = "mtu_exceeded"
     ICMP_NOT_PERMITTED = "icmp_not_permitted"
     PORT_CLOSED = "port_closed"
@@ -29,6 +30,7 @@ class Code(StrEnum):
     PORT_REJECTED = "port_rejected"
     PATH_PROHIBITED = "path_prohibited"
     NO_ROUTE = "no_route"
+    HOPS_EXHAUSTED = "hops_exhausted"
     NEIGHBOUR_MISSING = "neighbour_missing"
     PATH_SILENT = "path_silent"
     CONNECTION_RESET = "connection_reset"

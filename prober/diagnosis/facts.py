@@ -136,9 +136,20 @@ def _packets(facts: Facts) -> dict[str, str]:
         "sender": str(sender or ("this node" if evidence.get("errno") == "EHOSTUNREACH" else "a router on the way")),
         "lost": f" with {lost} SYN{'s' if lost != 1 else ''} retransmitted" if lost else "",
         "sent": str(evidence.get("sent", facts.cell.options.icmp.count)),
+        "received": str(evidence.get("received", 0)),
         "size": str(facts.cell.options.icmp.size),
-        "mtu": f": {sender} lets packets of {evidence['mtu']} bytes pass" if evidence.get("mtu") and sender else "",
+        "packet": str(facts.cell.options.icmp.size + (48 if facts.cell.family is Family.IPV6 else 28)),
+        "hops": str(facts.cell.options.icmp.ttl or "all its"),
+        "mtu": _mtu(evidence),
     }
+
+
+def _mtu(evidence: Mapping[str, Any]) -> str:
+    """Whose MTU was met: a router's that answered, or that of this place's own device."""
+    mtu, sender = evidence.get("mtu"), evidence.get("from")
+    if not mtu:
+        return ""
+    return f": {sender or 'the device here'} lets packets of {mtu} bytes pass"
 
 
 def _tls(facts: Facts) -> dict[str, str]:

@@ -132,7 +132,9 @@ class CellAccount(Account):
             numbers[at] += 1
             if histogram and outcome.seconds is not None:
                 _observe(numbers, histogram, outcome.seconds)
-            if outcome.layer is Layer.TLS:
+            if outcome.layer is Layer.ICMP:
+                self._add_echoes(outcome)
+            elif outcome.layer is Layer.TLS:
                 expiry = _number(outcome, "not_after_timestamp")
         if run.phases and self.shape.speaks_http and run.outcomes[-1].held:
             for phase, seconds in run.phases.items():
@@ -140,10 +142,16 @@ class CellAccount(Account):
                     _observe(numbers, self.layout.phases.start + position * _WIDTH, seconds)
         return expiry
 
+    def _add_echoes(self, outcome: Outcome) -> None:
+        """Count the requests that left, and those that were answered."""
+        at = self.layout.echoes.start
+        self.numbers[at] += _number(outcome, "sent") or 0
+        self.numbers[at + 1] += _number(outcome, "received") or 0
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the numbers of a shape lie: runs, their durations, layer results, layer durations, http phases.
+    """Where the numbers of a shape lie: runs, their durations, layer results, layer durations, http phases, echoes.
 
     `slots`: what a layer did → where it is counted, and where the histogram for its time lies (0: it did not hold).
     """
@@ -152,6 +160,7 @@ class Layout:
     results: slice
     layers: slice
     phases: slice
+    echoes: slice
     slots: Mapping[LayerResult, tuple[int, int]]
 
 
@@ -162,11 +171,12 @@ def layout_of(shape: Shape) -> Layout:
     results = slice(_RUN_SECONDS + 2 * _WIDTH, _RUN_SECONDS + 2 * _WIDTH + len(what))
     layers = slice(results.stop, results.stop + len(shape.ladder) * _WIDTH)
     phases = slice(layers.stop, layers.stop + (len(PHASES) * _WIDTH if shape.speaks_http else 0))
+    echoes = slice(phases.stop, phases.stop + (2 if Layer.ICMP in shape.ladder else 0))
     slots = {
         result: (at, layers.start + shape.ladder.index(result[0]) * _WIDTH if _held(result) else 0)
         for at, result in enumerate(what, results.start)
     }
-    return Layout(phases.stop, results, layers, phases, slots)
+    return Layout(echoes.stop, results, layers, phases, echoes, slots)
 
 
 def _held(what: LayerResult) -> bool:
@@ -202,6 +212,8 @@ VALUES: Mapping[str, Callable[[Any], Sequence[float]]] = {
     series.LAYER_RESULTS.name: lambda account: account.numbers[account.layout.results],
     series.LAYER_DURATION.name: lambda account: _histograms(account.numbers[account.layout.layers]),
     series.PHASE_DURATION.name: lambda account: _histograms(account.numbers[account.layout.phases]),
+    series.ICMP_REQUESTS.name: lambda account: account.numbers[account.layout.echoes][:1],
+    series.ICMP_REPLIES.name: lambda account: account.numbers[account.layout.echoes][1:],
     series.DNS_QUERIES.name: lambda account: (account.queries,),
     series.DNS_WASTE.name: lambda account: (account.wasted,),
     series.EXPIRY.name: lambda account: () if account.expiry is None else (account.expiry,),

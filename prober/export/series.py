@@ -150,6 +150,10 @@ def _phases(shape: Shape) -> tuple[Row, ...]:
     return _histograms("phase", PHASES) if shape.speaks_http else ()
 
 
+def _echoes(shape: Shape) -> tuple[Row, ...]:
+    return _counter(shape) if Layer.ICMP in shape.ladder else ()
+
+
 def _expiry(shape: Shape) -> tuple[Row, ...]:
     return _one(shape) if Layer.TLS in shape.ladder else ()
 
@@ -166,6 +170,10 @@ LAYER_DURATION = Family(
 PHASE_DURATION = Family(
     "prober_http_phase_duration_seconds", "histogram", "Parts of the http layer's time, where it held.", Owner.CELL,
     _phases)  # fmt: skip
+ICMP_REQUESTS = Family(
+    "prober_icmp_requests", "counter", "Echo requests that were sent.", Owner.CELL, _echoes)  # fmt: skip
+ICMP_REPLIES = Family(
+    "prober_icmp_replies", "counter", "Echo requests that were answered.", Owner.CELL, _echoes)  # fmt: skip
 DNS_QUERIES = Family(
     "prober_dns_queries_per_lookup", "gauge", "Queries sent by the last lookup of the name.", Owner.LOOKUP,
     _one)  # fmt: skip
@@ -179,8 +187,8 @@ VERDICT = Family("prober_verdict", "gauge", "What the latest runs say together."
 TARGET_INFO = Family("prober_target", "info", "What a path leads to, to join on.", Owner.TARGET, _info)
 
 #: In the order of the exposition.
-FAMILIES = (UP, RUNS, RUN_DURATION, LAYER_RESULTS, LAYER_DURATION, PHASE_DURATION, DNS_QUERIES, DNS_WASTE, EXPIRY,
-            VERDICT, TARGET_INFO)  # fmt: skip
+FAMILIES = (UP, RUNS, RUN_DURATION, LAYER_RESULTS, LAYER_DURATION, PHASE_DURATION, ICMP_REQUESTS, ICMP_REPLIES,
+            DNS_QUERIES, DNS_WASTE, EXPIRY, VERDICT, TARGET_INFO)  # fmt: skip
 
 
 def const_labels(vantage: Vantage) -> Labels:

@@ -1,4 +1,4 @@
-"""The icmp rung: a train of echo requests. Held: at least one was answered."""
+"""The icmp rung: a train of echo requests. Held: one was answered, or as many as `icmp.max_loss` asks for."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import errno
 import socket
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Final, TypeVar
+from typing import Final
 
 from prober.layers.base import Ascent, Failed
 from prober.layers.tcp import reason_of as unreachable_reason
+from prober.layers.train import Train, figures, train
 from prober.model import Evidence
 from prober.options import IcmpOptions
 from prober.reasons import Reason
+from prober.wire.echo import Echo
 from prober.wire.errqueue import IcmpError
-from prober.wire.icmp import Echo, EchoReply, EchoSocket, NotPermittedError, Pinger
-
-T = TypeVar("T", EchoReply, IcmpError)
+from prober.wire.icmp import EchoSocket, NotPermittedError, Pinger, SendFailed
+from prober.wire.marks import Marks
 
 NOT_PERMITTED_DETAIL: Final = (
     "no ICMP socket may be opened: let the sysctl net.ipv4.ping_group_range (both families) cover this process's gid, "
@@ -56,22 +57,28 @@ async def echo(ascent: Ascent) -> None:
     if ascent.address is None:
         raise Failed(Reason.UNREACHABLE, "no address to send to")
     echoes: list[Echo] = []
+    options = ascent.cell.options.icmp
     sender = _sender(ascent)
     try:
-        refused = await _send(echoes, sender, ascent.address, ascent.cell.options.icmp)
-        await _gather(echoes, ascent.cell.options.icmp.gap)
+        refused = await _send(echoes, sender, ascent.address, options)
+        await _gather(echoes, options.gap)
     finally:  # a deadline leaves what was seen until then
-        ascent.evidence |= _evidence(echoes, ascent.address)
+        seen = train(echoes)
+        ascent.evidence |= figures(seen)
+        _add_senders(ascent.evidence, seen, ascent.address)
         for each in echoes:
             sender.forget(each)
-    replies, errors = _answers(echoes, EchoReply), _answers(echoes, IcmpError)
-    if replies:
-        mean = sum(reply.seconds for reply in replies) / len(replies)
-        ascent.took(mean, kernel=all(reply.took.kernel for reply in replies), waited=_waited(echoes))
-    elif errors:
-        raise Failed(reason_of(errors[0]))
-    elif refused is not None:
+    if seen.replies:
+        ascent.took(seen.mean, kernel=seen.kernel, waited=_waited(seen))
+        if options.max_loss is None or (refused is None and seen.loss <= options.max_loss):
+            return
+    if seen.errors:
+        raise Failed(reason_of(seen.errors[0]))
+    if refused is not None:
         raise _failed(ascent, refused) from refused
+    if seen.replies:
+        lost = len(echoes) - len(seen.replies)
+        raise Failed(Reason.TIMEOUT, f"{lost} of {len(echoes)} lost: icmp.max_loss is {options.max_loss:g}")
 
 
 def _sender(ascent: Ascent) -> EchoSocket:
@@ -88,11 +95,12 @@ def _sender(ascent: Ascent) -> EchoSocket:
 
 async def _send(echoes: list[Echo], sender: EchoSocket, address: str, options: IcmpOptions) -> OSError | None:
     """Send the train into `echoes`; the error that ended it early, if one did."""
+    marks = Marks(options.ttl, options.dscp, options.dont_fragment)
     for number in range(options.count):
         if number:
             await asyncio.sleep(options.gap)
         try:
-            echoes.append(sender.send(address, options.size))
+            echoes.append(sender.send(address, options.size, marks))
         except OSError as error:
             return error
     return None
@@ -102,8 +110,11 @@ async def _gather(echoes: Sequence[Echo], gap: float) -> None:
     """Wait for the answers: for the first as long as the climb may take, then for twice the longest round trip so far,
     as ping(8) does, and no less than `gap` seconds.
     """
+    if len(echoes) == 1:
+        await echoes[0].answer
+        return
     waiting = {echo.answer: echo for echo in echoes if not echo.answer.done()}
-    longest = max((reply.seconds for reply in _answers(echoes, EchoReply)), default=None)
+    longest = max((reply.took.seconds for reply in train(echoes).replies), default=None)
     while waiting:
         patience = None if longest is None else max(2 * longest, gap)
         done, _ = await asyncio.wait(waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
@@ -113,35 +124,27 @@ async def _gather(echoes: Sequence[Echo], gap: float) -> None:
         longest = max(longest or 0.0, *(now - waiting.pop(answer).sent.monotonic for answer in done))
 
 
-def _answers(echoes: Sequence[Echo], kind: type[T]) -> list[T]:
-    """The answers of one kind that have come so far, in the order of the requests."""
-    came = [echo.answer.result() for echo in echoes if echo.answer.done() and not echo.answer.cancelled()]
-    return [answer for answer in came if isinstance(answer, kind)]
-
-
-def _waited(echoes: Sequence[Echo]) -> float:
+def _waited(seen: Train) -> float:
     """Seconds from the first request to the last answer, pauses included; until now where an answer is missing."""
-    first = echoes[0].sent.monotonic
-    ends = [echo.sent.monotonic + reply.seconds for echo in echoes for reply in _answers((echo,), EchoReply)]
-    return (max(ends) if len(ends) == len(echoes) else perf_counter()) - first
+    if len(seen.echoes) == 1:
+        return seen.replies[0].took.seconds
+    end = perf_counter()
+    if len(seen.replies) == len(seen.echoes):
+        end = max(echo.sent.monotonic + reply.took.seconds for echo, reply in zip(*seen[:2], strict=True))
+    return end - seen.echoes[0].sent.monotonic
 
 
-def _evidence(echoes: Sequence[Echo], address: str) -> Evidence:
-    """Counts, round trips in seconds, and who else than the target answered."""
-    replies, errors = _answers(echoes, EchoReply), _answers(echoes, IcmpError)
-    evidence: Evidence = {"sent": len(echoes), "received": len(replies)}
-    if replies:
-        times = [reply.seconds for reply in replies]
-        figures = {"rtt_min": min(times), "rtt_avg": sum(times) / len(times), "rtt_max": max(times)}
-        evidence |= {key: round(seconds, 6) for key, seconds in figures.items()}
-        evidence["ttl"] = replies[0].ttl
-        if (source := replies[0].source) != address:
+def _add_senders(evidence: Evidence, seen: Train, address: str) -> None:
+    """Add the TTL that was left, and who else than the target answered."""
+    if seen.replies:
+        evidence["ttl"] = seen.replies[0].ttl
+        if (source := seen.replies[0].source) != address:
             evidence["from"] = source
-    if errors:
-        evidence |= {"icmp": errors[0].label, "from": errors[0].offender}
-        if reason_of(errors[0]) is Reason.TOO_BIG and errors[0].info:
-            evidence["mtu"] = errors[0].info
-    return evidence
+    if seen.errors:
+        error = seen.errors[0]
+        evidence |= {"icmp": error.label, "from": error.offender}
+        if reason_of(error) is Reason.TOO_BIG and error.info:
+            evidence["mtu"] = error.info
 
 
 def _failed(ascent: Ascent, error: OSError) -> Failed:
@@ -152,4 +155,6 @@ def _failed(ascent: Ascent, error: OSError) -> Failed:
     if reason is None:
         raise error
     ascent.evidence["errno"] = errno.errorcode.get(error.errno or 0, str(error.errno))
+    if isinstance(error, SendFailed) and error.mtu:
+        ascent.evidence["mtu"] = error.mtu
     return Failed(reason)

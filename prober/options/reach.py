@@ -2,19 +2,90 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from prober.options.base import Duration, Options, Whole
+
+_CLASS = re.compile(r"(?:cs([0-7])|af([1-4])([1-3])|(ef))", re.IGNORECASE)
+_EXPEDITED = 46
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)(%?)", re.ASCII)
+
+
+def parse_dscp(value: object) -> object:
+    """The number of a DiffServ code point by its name: CS0 to CS7 (RFC 2474), AF11 to AF43 (2597), EF (3246)."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("expected a number from 0 to 63, or a name such as EF, AF41 or CS6")
+    if isinstance(value, int):
+        return value
+    match = _CLASS.fullmatch(value)
+    if match is None:
+        raise ValueError("{} is no code point: a number from 0 to 63, CS0 to CS7, AF11 to AF43, or EF")
+    selector, family, drop, expedited = match.groups()
+    if expedited:
+        return _EXPEDITED
+    return int(selector) << 3 if selector else int(family) << 3 | int(drop) << 1
+
+
+def parse_share(value: object) -> object:
+    """A share below 1, as a number or in per cent: `0.05`, `5%`."""
+    match = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        share = float(match[1]) / (100 if match[2] else 1)
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        share = float(value)
+    else:
+        raise ValueError("expected a share such as 0.05 or 5%")
+    if not 0 <= share < 1:
+        raise ValueError("{} is no share that may be lost: from 0 to below 1, or below 100%")
+    return share
+
+
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+                {"type": "string", "pattern": r"^[0-9]{1,2}(?:\.[0-9]+)?%$"},
+            ]
+        }
+    ),
+]
+Dscp = Annotated[
+    int,
+    BeforeValidator(parse_dscp),
+    Field(ge=0, le=63),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 63},
+                {"type": "string", "pattern": "^(?:[Cc][Ss][0-7]|[Aa][Ff][1-4][1-3]|[Ee][Ff])$"},
+            ]
+        }
+    ),
+]
 
 
 class IcmpOptions(Options):
     """`icmp:` one train of echo requests per run."""
 
-    count: Annotated[Whole, Field(ge=1, le=20)] = 1
-    """Echo requests in one run; the layer holds if at least one is answered."""
+    count: Annotated[Whole, Field(ge=1, le=100)] = 1
+    """Echo requests in one run."""
     size: Annotated[Whole, Field(ge=16, le=65507)] = 56
     """Bytes of payload in each echo request."""
     gap: Duration = 0.05
     """Time between two requests of a train."""
+    max_loss: Share | None = None
+    """Share of the requests that may stay unanswered: `0.05`, `5%`. More of them fail with `timeout`, or with what came
+    instead. Default: one answer is enough."""
+    dont_fragment: bool = False
+    """Send each request whole or not at all, whatever path MTU is known here: what is too big fails with `too_big`."""
+    ttl: Annotated[Whole, Field(ge=1, le=255)] | None = None
+    """Hops that a request may take; the router that drops it is `unreachable`'s evidence. Default: the system's."""
+    dscp: Dscp = 0
+    """DiffServ code point: 0 to 63, or `EF`, `AF41`, `CS6` …"""

@@ -1,22 +1,30 @@
-"""The error queue of a socket (ip(7) IP_RECVERR, ipv6(7) IPV6_RECVERR): ICMP errors with type, code and sender.
+"""The error queue of a socket (ip(7) IP_RECVERR, ipv6(7) IPV6_RECVERR): ICMP errors with type, code and sender, what is
+too big for this machine's own device, and the stamps of packets that left.
 
 Unprivileged, Linux only. What an error means for a layer is not decided here.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from prober.wire.stamps import kernel_stamp
 
 LINUX = sys.platform == "linux"
 # linux/in.h, linux/in6.h: not all are in Python's socket module
 IP_RECVERR = 11
 IPV6_RECVERR = 25
+SO_EE_ORIGIN_LOCAL = 1
 SO_EE_ORIGIN_ICMP = 2
 SO_EE_ORIGIN_ICMP6 = 3
+SO_EE_ORIGIN_TIMESTAMPING = 4
+_EXTENDED = frozenset({(socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)})
 _EXTENDED_ERR = struct.Struct("=IBBBBII")  # struct sock_extended_err, linux/errqueue.h
 
 
@@ -37,6 +45,23 @@ class IcmpError:
     def label(self) -> str:
         """`type/code`, as tcpdump users know it."""
         return f"{self.type}/{self.code}"
+
+
+class TooBigHere(NamedTuple):
+    """A packet of ours was larger than the device's MTU, or than the path's that is known here, in bytes."""
+
+    mtu: int
+
+
+class Departure(NamedTuple):
+    """The kernel handed packet `number` of the socket (from 0) to the device: wall clock in nanoseconds."""
+
+    number: int
+    stamp_ns: int
+
+
+Entry = IcmpError | TooBigHere | Departure
+Ancillary = Iterable[tuple[int, int, bytes]]
 
 
 def queue_errors(sock: socket.socket, family: socket.AddressFamily, *, on: bool) -> None:
@@ -61,16 +86,36 @@ def queued_errors(sock: socket.socket) -> Iterator[tuple[bytes, IcmpError]]:
 
 def errors_by_peer(sock: socket.socket) -> Iterator[tuple[bytes, IcmpError, tuple[str, int]]]:
     """The same, with the address and port that the packet went to (recvmsg(2), MSG_ERRQUEUE)."""
-    while LINUX:
-        try:
-            packet, ancillary, _, peer = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
-        except OSError:  # EAGAIN: the queue is empty
-            return
-        for level, kind, data in ancillary:
-            if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
-                error = parse_extended_error(data)
-                if error is not None:
-                    yield packet, error, peer[:2] if isinstance(peer, tuple) else ("", 0)
+    while (taken := take_entry(sock)) is not None:
+        packet, entry, peer = taken
+        if isinstance(entry, IcmpError):
+            yield packet, entry, peer
+
+
+def take_entry(sock: socket.socket) -> tuple[bytes, Entry | None, tuple[str, int]] | None:
+    """Take one message out of the error queue: the head of the packet, what is said of it (None: nothing known here),
+    where it went. None once the queue is empty."""
+    if not LINUX:
+        return None
+    try:
+        packet, ancillary, _, peer = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
+    except OSError:  # EAGAIN: the queue is empty
+        return None
+    return packet, _entry(ancillary), peer[:2] if isinstance(peer, tuple) else ("", 0)
+
+
+def _entry(ancillary: Ancillary) -> Entry | None:
+    for level, kind, data in ancillary:
+        if (level, kind) not in _EXTENDED or len(data) < _EXTENDED_ERR.size:
+            continue
+        number, origin, _, _, _, info, value = _EXTENDED_ERR.unpack_from(data)
+        if origin == SO_EE_ORIGIN_TIMESTAMPING:
+            stamp = kernel_stamp(ancillary)
+            return None if stamp is None else Departure(value, stamp)
+        if origin == SO_EE_ORIGIN_LOCAL:
+            return TooBigHere(info) if number == errno.EMSGSIZE else None
+        return parse_extended_error(data)
+    return None
 
 
 def parse_extended_error(data: bytes) -> IcmpError | None:

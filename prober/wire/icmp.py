@@ -1,7 +1,13 @@
-"""ICMP echo (RFC 792, RFC 4443 section 4) over one shared socket per family: icmplib's packets, our own event loop.
+"""ICMP echo (RFC 792, RFC 4443 section 4) over one shared socket per family: icmplib's sockets, our own event loop.
 
 Replies find their request by identifier, sequence number and a random token in the payload; ICMP errors come out of
 the socket's error queue with the head of the request that they are about. What an error means is not decided here.
+
+The kernel stamps both ways: when the device gets a request and when a reply comes in. The stamp of the leaving lies in
+the error queue once sendto returns, unless the device's queue holds the packet back; then it comes later and finds its
+request by number. Measured on loopback (Linux 6.18, one core, 20,000 echoes): it costs 2 µs of CPU per echo. It takes
+1 µs from the median round trip, which is what sendto needs as far as the device, and all of what may come between: the
+queue of the device, CPU throttling of this container, a neighbour on the core. So it is always on.
 """
 
 from __future__ import annotations
@@ -10,22 +16,30 @@ import asyncio
 import os
 import secrets
 import socket
+import struct
 import sys
-from dataclasses import dataclass
 from typing import Any, Final
 
 from icmplib import ICMPSocketError, ICMPv4Socket, ICMPv6Socket, SocketPermissionError
 
 from prober.reasons import Family
-from prober.wire.errqueue import LINUX, IcmpError, queue_errors, queued_errors
-from prober.wire.stamps import ANCILLARY_BYTES, Instant, Span, elapsed, kernel_stamp, stamp_receipt
+from prober.wire.echo import HEADER, TOKEN, Echo, EchoReply, reply_to, request
+from prober.wire.errqueue import LINUX, Departure, IcmpError, TooBigHere, queue_errors, take_entry
+from prober.wire.marks import PLAIN, Marks, discovery_of, mark
+from prober.wire.stamps import ANCILLARY_BYTES, Instant, elapsed, kernel_stamp, stamp_both_ways
 
 _HEAD: Final = 512  # bytes: enough of a reply for its headers and the token, or of an error for the request in it
-_ECHO_HEADER: Final = 8
-_TOKEN: Final = 8
 _BATCH: Final = 64  # replies read at one wake-up: a flood must not hold the event loop
 _IP_RECVTTL: Final = 12  # linux/in.h; not in Python's socket module
-_REPLY: Final = {Family.IPV4: 0, Family.IPV6: 129}
+# Raw sockets get every ICMP message of the host; these let echo replies alone through: a set bit is a type that is not
+# (raw(7) ICMP_FILTER; RFC 3542 section 3.2)
+_V4_FILTER: Final = (255, 1, struct.pack("=I", 0xFFFFFFFE))
+_V6_FILTER: Final = (
+    socket.IPPROTO_ICMPV6,
+    1,
+    struct.pack("=8I", *(0xFFFFFFFF ^ (2 if n == 4 else 0) for n in range(8))),
+)
+_LIMITS: Final = frozenset({(socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT)})
 _ERRORS: Final = {Family.IPV4: frozenset({3, 11, 12}), Family.IPV6: frozenset({1, 2, 3, 4})}
 
 
@@ -33,28 +47,12 @@ class NotPermittedError(PermissionError):
     """Neither a datagram nor a raw ICMP socket may be opened here."""
 
 
-@dataclass(frozen=True, slots=True)
-class EchoReply:
-    """An echo reply: how long after its request it came, the TTL or hop limit left in it, its sender."""
+class SendFailed(OSError):
+    """sendto failed. `mtu` is that of this machine's own device, in bytes, where the request was too big for it."""
 
-    took: Span
-    ttl: int | None
-    source: str
-
-    @property
-    def seconds(self) -> float:
-        """The round trip."""
-        return self.took.seconds
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Echo:
-    """A request under way. `answer` ends with the reply, or with the ICMP error that came instead."""
-
-    sequence: int
-    token: bytes
-    sent: Instant
-    answer: asyncio.Future[EchoReply | IcmpError]
+    def __init__(self, error: OSError, mtu: int | None) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.mtu = mtu
 
 
 class EchoSocket:
@@ -71,37 +69,49 @@ class EchoSocket:
         self._socket: socket.socket = self._icmp.sock
         self._waiting: dict[int, Echo] = {}
         self._sequence = secrets.randbelow(1 << 16)
+        self._marks = PLAIN
+        self._leaving: dict[int, Echo] = {}
+        """By number: requests whose stamp of leaving is still to come."""
+        self._number = 0
+        self._turn = 0
         self._set_up()
         self.loop.add_reader(self._socket.fileno(), self._readable)
 
     def _set_up(self) -> None:
         self._socket.setblocking(False)
         queue_errors(self._socket, self._socket.family, on=True)
-        stamp_receipt(self._socket)
+        self._stamped = stamp_both_ways(self._socket)
         if self.family is Family.IPV6:
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
         elif LINUX:
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
         self._id = secrets.randbelow(1 << 16)  # not the pid, which is 1 in every container
-        if LINUX and not self.raw:  # the kernel puts its own identifier, the local port, into every request
+        if not LINUX:
+            return
+        self._discovery = discovery_of(self._socket)
+        if self.raw:
+            self._socket.setsockopt(*(_V6_FILTER if self.family is Family.IPV6 else _V4_FILTER))
+        else:  # the kernel puts its own identifier, the local port, into every request
             self._socket.bind(("::" if self.family is Family.IPV6 else "0.0.0.0", 0))  # noqa: S104 - no port is opened
             self._id = self._socket.getsockname()[1]
 
-    def send(self, address: str, size: int) -> Echo:
+    def send(self, address: str, size: int, marks: Marks = PLAIN) -> Echo:
         """Send one request with `size` bytes of payload (at least 8) to a literal address.
 
-        Raises the OSError of sendto: ENETUNREACH, EMSGSIZE, … Give the echo to `forget` when done with it.
+        Raises SendFailed with what sendto says: ENETUNREACH, EMSGSIZE, … Give the echo to `forget` when done with it.
         """
-        sequence = self._next_sequence()
-        token = os.urandom(_TOKEN)
-        packet = self._icmp._create_packet(  # noqa: SLF001 - icmplib's own send() turns errno into text
-            self._id, sequence, token.ljust(size, b"\0")
-        )
-        peer = socket.getaddrinfo(address, 0, self._socket.family, socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0][4]
-        echo = Echo(sequence, token, Instant.now(), self.loop.create_future())
-        self._waiting[sequence] = echo
+        echo = Echo(self._next_sequence(), os.urandom(TOKEN), self.loop.create_future())
+        packet = request(self.family, self._id, echo, size, sealed=self.raw or not LINUX)
+        if marks != self._marks:
+            mark(self._socket, marks, self._marks, discovery=self._discovery)
+            self._marks = marks
+        peer = (address, 0)
+        if "%" in address:  # the zone has to become a number
+            found = socket.getaddrinfo(address, 0, self._socket.family, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
+            peer = found[0][4]  # type: ignore[assignment]  # four parts, of which ours are the first two
+        self._waiting[echo.sequence] = echo
         try:
-            self._transmit(packet, peer)
+            self._transmit(echo, packet, peer)
         except BaseException:
             self.forget(echo)
             raise
@@ -110,6 +120,7 @@ class EchoSocket:
     def forget(self, echo: Echo) -> None:
         """Wait for `echo` no longer; a reply that comes later finds nobody."""
         self._waiting.pop(echo.sequence, None)
+        self._leaving.pop(echo.number, None)
         echo.answer.cancel()
 
     def close(self) -> None:
@@ -128,49 +139,101 @@ class EchoSocket:
             if self._sequence not in self._waiting:
                 return self._sequence
 
-    def _transmit(self, packet: bytes, peer: Any) -> None:
+    def _transmit(self, echo: Echo, packet: bytes, peer: tuple[str, int]) -> None:
         """One sendto; a second one where the first gave back the pending error of an earlier request."""
+        echo.sent = Instant.now()
         try:
             self._socket.sendto(packet, peer)
         except BlockingIOError:
             raise
         except OSError:
             self._read_errors()
+            self._transmit_again(echo, packet, peer)
+        if self._stamped:
+            echo.number = self._number
+            self._leaving[echo.number] = echo
+            self._number = (self._number + 1) & 0xFFFFFFFF
+            self._read_one()  # as a rule the stamp of this very request: nothing is left to wake the loop for
+
+    def _transmit_again(self, echo: Echo, packet: bytes, peer: tuple[str, int]) -> None:
+        echo.sent = Instant.now()
+        try:
             self._socket.sendto(packet, peer)
+        except OSError as error:
+            mtu = self._read_errors()
+            raise SendFailed(error, mtu) from error
+        finally:
+            if self._stamped:  # whether a failed request was counted, kernels disagree
+                self._stamped = stamp_both_ways(self._socket)
+                self._leaving.clear()
+                self._number = 0
 
     def _readable(self) -> None:
-        self._read_errors()
-        for _ in range(_BATCH):
+        """Take what has come. The error queue is looked at where there is nothing else, or where an error is pending:
+        as long as it holds something, the loop comes back."""
+        for turn in range(_BATCH):
             try:
                 packet, ancillary, _, source = self._socket.recvmsg(_HEAD, ANCILLARY_BYTES)
             except BlockingIOError:
+                if turn == 0:
+                    self._read_errors()
                 return
-            except OSError:  # an error that the queue has told already
+            except OSError:
+                self._read_errors()
                 continue
             self._take(packet, ancillary, source[0])
+            if not self._waiting:
+                return
 
-    def _read_errors(self) -> None:
-        for request, error in queued_errors(self._socket):
-            if len(request) >= _ECHO_HEADER and int.from_bytes(request[4:6], "big") == self._id:
-                self._settle(self._waiting.get(int.from_bytes(request[6:8], "big")), error)
+    def _read_errors(self) -> int | None:
+        """Empty the error queue. The device's MTU, if a request was too big for it."""
+        mtu = None
+        while (entry := self._read_one()) is not None:
+            if isinstance(entry, TooBigHere):
+                mtu = entry.mtu
+        return mtu
+
+    def _read_one(self) -> object:
+        """Take one message out of the error queue and give it to its request; None once it is empty."""
+        taken = take_entry(self._socket)
+        if taken is None:
+            return None
+        packet, entry, _ = taken
+        if isinstance(entry, Departure):
+            if (echo := self._leaving.pop(entry.number, None)) is not None:
+                echo.left_ns = entry.stamp_ns
+        elif isinstance(entry, IcmpError) and len(packet) >= HEADER and int.from_bytes(packet[4:6], "big") == self._id:
+            self._settle(self._waiting.get(int.from_bytes(packet[6:8], "big")), entry)
+        return entry or taken
 
     def _take(self, packet: bytes, ancillary: list[tuple[int, int, bytes]], source: str) -> None:
-        """Settle the echo that `packet` answers. A raw socket sees every ICMP packet of the host: most are not ours."""
+        """Settle the echo that `packet` answers. A raw socket gets replies to everyone on this host."""
         seen = Instant.now()
-        ttl = _hop_limit(ancillary)
-        head = 0
-        if self.family is Family.IPV4 and (self.raw or not LINUX):  # an IP header, of 20 bytes for icmplib
-            ttl, head = packet[8], 20
-            packet = packet[:20] + packet[(packet[0] & 0x0F) * 4 :]
-        reply = self._icmp._parse_reply(packet, source, 0.0)  # noqa: SLF001 - icmplib's receive() blocks
-        echo = self._waiting.get(reply.sequence) if reply is not None and reply.id == self._id else None
-        if reply is None or echo is None:
+        headed = self.family is Family.IPV4 and (self.raw or not LINUX)  # an IP header comes first
+        head = (packet[0] & 0x0F) * 4 if headed and packet else 0
+        reply = reply_to(self.family, packet, head)
+        if reply is None:
+            if not LINUX:
+                self._take_error(packet, source)
             return
-        start = head + _ECHO_HEADER
-        if reply.type == _REPLY[self.family] and packet[start : start + _TOKEN] == echo.token:
-            self._settle(echo, EchoReply(elapsed(echo.sent, seen, kernel_stamp(ancillary)), ttl, source))
-        elif not LINUX and reply.type in _ERRORS[self.family]:  # no error queue there: errors come as packets
-            self._settle(echo, IcmpError(6 if self.family is Family.IPV6 else 4, reply.type, reply.code, source))
+        identifier, sequence, token = reply
+        echo = self._waiting.get(sequence) if identifier == self._id else None
+        if echo is not None and token == echo.token:
+            if echo.answer.done():
+                echo.duplicates += 1
+                return
+            took = elapsed(echo.sent, seen, kernel_stamp(ancillary), echo.left_ns)
+            self._turn += 1
+            self._settle(echo, EchoReply(took, packet[8] if headed else _hop_limit(ancillary), source, self._turn))
+
+    def _take_error(self, packet: bytes, source: str) -> None:
+        """Without an error queue, errors come as packets."""
+        if self.family is Family.IPV4:  # an IP header, of 20 bytes for icmplib
+            packet = packet[:20] + packet[(packet[0] & 0x0F) * 4 :] if packet else packet
+        error = self._icmp._parse_reply(packet, source, 0.0)  # noqa: SLF001 - icmplib's receive() blocks
+        if error is not None and error.id == self._id and error.type in _ERRORS[self.family]:
+            version = 6 if self.family is Family.IPV6 else 4
+            self._settle(self._waiting.get(error.sequence), IcmpError(version, error.type, error.code, source))
 
     @staticmethod
     def _settle(echo: Echo | None, answer: EchoReply | IcmpError) -> None:
@@ -217,6 +280,7 @@ def _open(family: Family) -> Any:
 
 def _hop_limit(ancillary: list[tuple[int, int, bytes]]) -> int | None:
     """The TTL or hop limit among the control messages of recvmsg."""
-    wanted = {(socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT)}
-    limits = (data for level, kind, data in ancillary if (level, kind) in wanted)
-    return next((int.from_bytes(data[:4], sys.byteorder) for data in limits), None)
+    for level, kind, data in ancillary:
+        if (level, kind) in _LIMITS:
+            return int.from_bytes(data[:4], sys.byteorder)
+    return None

@@ -1,5 +1,6 @@
 """How long an answer was on its way: from the kernel's receive stamp where there is one, so that a busy event loop
-does not read as a slow network (socket(7) SO_TIMESTAMPNS; on datagrams and on TCP streams alike).
+does not read as a slow network (socket(7) SO_TIMESTAMPNS; on datagrams and on TCP streams alike). Echo requests have a
+stamp of their leaving too (SO_TIMESTAMPING, Documentation/networking/timestamping.rst).
 
 The kernel stamps with the wall clock. A difference of wall clocks counts only while no clock was stepped in between,
 which is judged by the monotonic clock beside it.
@@ -13,18 +14,20 @@ import struct
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-_SO_TIMESTAMPNS: Final = 35  # asm-generic/socket.h; the same number is the type of the control message
+# asm-generic/socket.h; the same numbers are the types of the control messages
+_SO_TIMESTAMPNS: Final = 35
+SO_TIMESTAMPING: Final = 37
+# linux/net_tstamp.h: TX_SOFTWARE, RX_SOFTWARE, SOFTWARE (report them), OPT_ID, OPT_TSONLY (no copy of the packet)
+_BOTH_WAYS: Final = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 7 | 1 << 11
 _TIMESPEC = struct.Struct("@ll")
-#: Room for the control messages of one recvmsg: the stamp, a TTL, a few bytes of padding.
+#: Room for the control messages of one recvmsg: the stamp (of 48 bytes at most), a TTL, a few bytes of padding.
 ANCILLARY_BYTES: Final = 128
 _STEP = 1e-3  # seconds that the two clocks may drift apart during one exchange
 
 
-@dataclass(frozen=True, slots=True)
-class Instant:
+class Instant(NamedTuple):
     """One moment on both clocks: the wall clock in nanoseconds, the monotonic one in seconds."""
 
     wall_ns: int
@@ -70,22 +73,44 @@ def stamp_receipt(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
+def stamp_both_ways(sock: socket.socket) -> bool:
+    """Ask the kernel to stamp what `sock` receives, and to queue an error message with the stamp of each packet that it
+    has handed to the device (`errqueue.Departure`). False where the platform cannot; then receipt alone is stamped.
+
+    A second call begins the numbers of departures anew from 0.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, 0)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, _BOTH_WAYS)
+    except OSError:
+        stamp_receipt(sock)
+        return False
+    return True
+
+
 def kernel_stamp(ancillary: Iterable[tuple[int, int, bytes]]) -> int | None:
-    """The receive stamp among the control messages of recvmsg, in nanoseconds of the wall clock; None without one."""
+    """The stamp among the control messages of recvmsg, in nanoseconds of the wall clock; None without one."""
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
+        if level == socket.SOL_SOCKET and kind in (_SO_TIMESTAMPNS, SO_TIMESTAMPING) and len(data) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return int(seconds) * 1_000_000_000 + int(nanoseconds)
+            return int(seconds) * 1_000_000_000 + int(nanoseconds) if seconds else None
     return None
 
 
-def elapsed(sent: Instant, seen: Instant, stamp_ns: int | None) -> Span:
+def elapsed(sent: Instant, seen: Instant, stamp_ns: int | None, left_ns: int | None = None) -> Span:
     """The time from `sent` to the kernel's stamp; to `seen`, when user space read it, if the stamp cannot be trusted.
 
-    Never more than the monotonic time between the two instants, and never negative.
+    `left_ns`, where known, is the kernel's stamp of the packet's leaving: the time then begins there. Never more than
+    the monotonic time between the two instants, and never negative.
     """
     whole = seen.monotonic - sent.monotonic
     if stamp_ns is None or abs((seen.wall_ns - sent.wall_ns) / 1e9 - whole) > _STEP:
         return Span(whole, kernel=False)
     until_stamp = (stamp_ns - sent.wall_ns) / 1e9
-    return Span(until_stamp, kernel=True) if 0.0 <= until_stamp <= whole else Span(whole, kernel=False)
+    if not 0.0 <= until_stamp <= whole:
+        return Span(whole, kernel=False)
+    if left_ns is not None and sent.wall_ns <= left_ns <= stamp_ns:
+        return Span((stamp_ns - left_ns) / 1e9, kernel=True)
+    return Span(until_stamp, kernel=True)

@@ -67,6 +67,17 @@ def test_a_good_run_is_counted_in_every_layer() -> None:
     assert watched.value("prober_run_duration_seconds_count", result="failed") == 0
 
 
+def test_echoes_are_counted_by_cells_of_kind_icmp_alone() -> None:
+    ping = named(Kind.ICMP, "icmp", "ping/web/pod")
+    watched = Watched(TCP, ping)
+    assert watched.value("prober_icmp_requests_total", ping) == 0
+    assert watched.value("prober_icmp_requests_total", TCP) is None
+    watched.fire(good_run(ping, evidence={Layer.ICMP: {"sent": 5, "received": 4}}))
+    watched.fire(failed_run(ping, Layer.ICMP, Reason.NOT_PERMITTED))
+    assert watched.value("prober_icmp_requests_total", ping) == 5
+    assert watched.value("prober_icmp_replies_total", ping) == 4
+
+
 def test_a_failed_layer_is_counted_and_leaves_no_latency() -> None:
     watched = Watched(HTTPS)
     watched.fire(failed_run(HTTPS, Layer.TLS, Reason.EXPIRED))

@@ -16,8 +16,10 @@ from prober.layers.icmp import reason_of
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire import icmp
+from prober.wire.echo import Echo
 from prober.wire.errqueue import IcmpError
 from prober.wire.icmp import EchoSocket, NotPermittedError, Pinger
+from prober.wire.stamps import Instant
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.netns import run_in_namespace, why_not
 
@@ -82,10 +84,11 @@ async def test_one_lost_of_a_train_does_not_wait_for_the_deadline(kit: Kit, monk
     transmit = EchoSocket._transmit
     sent: list[bytes] = []
 
-    def lose_the_second(self: EchoSocket, packet: bytes, peer: Any) -> None:
+    def lose_the_second(self: EchoSocket, echo: Echo, packet: bytes, peer: Any) -> None:
         sent.append(packet)
+        echo.sent = Instant.now()
         if len(sent) != 2:
-            transmit(self, packet, peer)
+            transmit(self, echo, packet, peer)
 
     monkeypatch.setattr(EchoSocket, "_transmit", lose_the_second)
     run = await ping(kit, Family.IPV4, count=3, gap="10ms", timeout=5.0)
@@ -95,7 +98,7 @@ async def test_one_lost_of_a_train_does_not_wait_for_the_deadline(kit: Kit, monk
 
 
 async def test_silence_lasts_until_the_deadline_and_is_counted(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EchoSocket, "_transmit", lambda self, packet, peer: None)
+    monkeypatch.setattr(EchoSocket, "_transmit", lambda self, echo, packet, peer: None)
     run = await ping(kit, Family.IPV4, count=2, gap="1ms", timeout=0.1)
     assert run.outcomes[-1].reason is Reason.TIMEOUT
     assert run.outcomes[-1].evidence.items() >= {"sent": 2, "received": 0}.items()
@@ -115,7 +118,7 @@ async def test_silence_lasts_until_the_deadline_and_is_counted(kit: Kit, monkeyp
 async def test_an_error_of_sendto_has_its_reason(
     kit: Kit, monkeypatch: pytest.MonkeyPatch, number: int, reason: Reason
 ) -> None:
-    def refuse(self: EchoSocket, packet: bytes, peer: Any) -> None:
+    def refuse(self: EchoSocket, echo: Echo, packet: bytes, peer: Any) -> None:
         raise OSError(number, "as the kernel says")
 
     monkeypatch.setattr(EchoSocket, "_transmit", refuse)
@@ -178,6 +181,13 @@ FAR_SIDE: dict[str, tuple[Reason | None, str | None, str | None]] = {
     "17": (Reason.UNREACHABLE, "3/3", "1/4"),
     "19": (Reason.TIMEOUT, None, None),
     "20": (None, None, None),
+    "21": (Reason.TOO_BIG, "3/4", "2/0"),
+    "22": (Reason.UNREACHABLE, "11/0", "3/0"),
+    "23": (None, None, None),
+    "24": (None, None, None),
+    "25": (None, None, None),
+    "26": (Reason.TIMEOUT, None, None),
+    "27": (Reason.TOO_BIG, None, None),
 }
 
 
@@ -202,7 +212,46 @@ def test_what_the_path_answers_is_told_apart(far_side: dict[str, Any], net: str)
             assert seen["evidence"]["from"] == ("fd00:9::fe" if ":" in net else "10.9.0.254")
             assert seen["seconds"] < 0.4
     assert far_side[net + "16"]["evidence"]["mtu"] == 1280
-    assert (far_side[net + "20"]["evidence"]["sent"], far_side[net + "20"]["evidence"]["received"]) == (4, 2)
+
+
+@pytest.mark.parametrize("net", ["10.9.0.", "fd00:9::"], ids=["ipv4", "ipv6"])
+@pytest.mark.parametrize(
+    ("last", "evidence"),
+    [
+        ("20", {"sent": 4, "received": 2, "loss": 0.5, "reordered": 0}),
+        ("24", {"sent": 4, "received": 4, "loss": 0.0}),
+        ("25", {"sent": 4, "received": 4, "loss": 0.0, "reordered": 2}),
+        ("26", {"loss": 0.5, "detail": "2 of 4 lost: icmp.max_loss is 0.4"}),
+    ],
+)
+def test_loss_order_and_duplicates_of_a_train_are_counted(
+    far_side: dict[str, Any], net: str, last: str, evidence: dict[str, Any]
+) -> None:
+    assert far_side[net + last]["evidence"].items() >= evidence.items()
+    assert far_side[net + "24"]["evidence"]["duplicates"] >= 3  # the last one's may come when nobody waits any more
+
+
+@pytest.mark.parametrize("net", ["10.9.0.", "fd00:9::"], ids=["ipv4", "ipv6"])
+def test_what_may_not_be_fragmented_names_the_mtu_that_it_met(far_side: dict[str, Any], net: str) -> None:
+    """A router's at the second request of a train as well, though the kernel has learnt it by then; our device's."""
+    narrow, huge = far_side[net + "21"]["evidence"], far_side[net + "27"]["evidence"]
+    assert narrow.items() >= {"sent": 2, "received": 0, "mtu": 1280}.items()
+    assert huge.items() >= {"sent": 0, "errno": "EMSGSIZE", "mtu": 1500}.items()
+    assert far_side[net + "27"]["seconds"] < 0.2
+
+
+@pytest.mark.parametrize("net", ["10.9.0.", "fd00:9::"], ids=["ipv4", "ipv6"])
+def test_marks_of_one_probe_do_not_stick_to_the_next(far_side: dict[str, Any], net: str) -> None:
+    """One socket for all: the far host is met with its few hops, the others with the system's."""
+    assert far_side[net + "22"]["evidence"]["icmp"] == ("3/0" if ":" in net else "11/0")
+    assert far_side[net + "23"]["evidence"]["received"] == 1
+    assert far_side[net + "11"]["evidence"]["received"] == 1
+
+
+def test_both_ways_are_on_the_kernel_s_clock(far_side: dict[str, Any]) -> None:
+    assert {far_side[net + last]["evidence"]["clock"] for net in ("10.9.0.", "fd00:9::") for last in ("11", "24")} == {
+        "kernel"
+    }
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 
 from prober.reasons import Family
 from prober.wire import icmp
-from prober.wire.errqueue import IcmpError
-from prober.wire.icmp import Echo, EchoReply, EchoSocket, Pinger
+from prober.wire.echo import Echo, EchoReply, checksum
+from prober.wire.errqueue import LINUX, IcmpError
+from prober.wire.icmp import EchoSocket, Pinger, SendFailed
 from prober.wire.stamps import Instant
 
 PARTNER = "192.0.2.7"
@@ -31,7 +32,8 @@ async def raw() -> AsyncIterator[EchoSocket]:
 
 
 def waiting(sock: EchoSocket) -> Echo:
-    echo = Echo(sock._next_sequence(), b"8 bytes!", Instant.now(), sock.loop.create_future())
+    echo = Echo(sock._next_sequence(), b"8 bytes!", sock.loop.create_future())
+    echo.sent = Instant.now()
     sock._waiting[echo.sequence] = echo
     return echo
 
@@ -56,6 +58,7 @@ async def test_a_reply_settles_its_request_with_sender_and_ttl(raw: EchoSocket, 
     assert 0 < reply.seconds < 1
     raw._take(packet(raw, echo), [], "192.0.2.8")
     assert echo.answer.result() is reply
+    assert echo.duplicates == 1
 
 
 @pytest.mark.parametrize(
@@ -129,3 +132,52 @@ async def test_identifiers_are_not_the_process_id(raw: EchoSocket) -> None:
     for sock in others:
         sock.close()
     assert len(identifiers) > 1
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (bytes.fromhex("0001f203f4f5f6f7"), 0x220D),  # the example of RFC 1071 section 3
+        (b"\x08\0\0\0\0\1\0\1", 0xF7FD),
+        (b"\xff", 0x00FF),
+        (b"\xff\xff", 0xFFFF),  # minus zero is zero too
+    ],
+)
+def test_the_checksum_is_that_of_rfc_1071(message: bytes, expected: int) -> None:
+    assert checksum(message) == expected
+
+
+async def test_a_stamp_of_leaving_finds_its_request_even_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A packet that waits in the device's queue is stamped after sendto has returned, perhaps after another one."""
+    pinger = Pinger()
+    try:
+        sock = pinger.socket(Family.IPV4)
+    except OSError as error:
+        pytest.skip(f"no ICMP socket here: {error}")
+    with monkeypatch.context() as patch:
+        patch.setattr(EchoSocket, "_read_one", lambda self: None)
+        echoes = [sock.send("127.0.0.1", 16) for _ in range(3)]
+        assert [echo.left_ns for echo in echoes] == [None] * 3
+    sock._read_errors()
+    moments = [echo.left_ns or 0 for echo in echoes]
+    if LINUX:
+        assert echoes[0].sent.wall_ns < moments[0] < moments[1] < moments[2]
+        assert moments[0] < echoes[1].sent.wall_ns
+    pinger.close()
+    assert sock._leaving == {}
+
+
+async def test_requests_that_could_not_be_sent_do_not_shift_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinger = Pinger()
+    try:
+        sock = pinger.socket(Family.IPV4)
+    except OSError as error:
+        pytest.skip(f"no ICMP socket here: {error}")
+    with pytest.raises(SendFailed):
+        sock.send("255.255.255.255", 16)  # broadcast: EACCES
+    for _ in range(3):
+        echo = sock.send("127.0.0.1", 16)
+        assert isinstance(await echo.answer, EchoReply)
+        assert not LINUX or echo.left_ns is not None
+        sock.forget(echo)
+    pinger.close()

@@ -30,8 +30,26 @@ def test_the_stamp_counts_unless_a_clock_was_stepped(
     assert elapsed(SENT, seen, stamp) == (pytest.approx(seconds, abs=1e-9), kernel)
 
 
+@pytest.mark.parametrize(
+    ("left", "seconds"),
+    [
+        (1_001 * MS, 0.001),  # what sendto, the device's queue or a neighbour took before is not the network's
+        (None, 0.002),
+        (999 * MS, 0.002),  # before it was handed over
+        (1_003 * MS, 0.002),  # after the answer
+    ],
+)
+def test_the_stamp_of_leaving_counts_where_it_lies_between(left: int | None, seconds: float) -> None:
+    span = elapsed(SENT, Instant(1_010 * MS, 50.010), 1_002 * MS, left)
+    assert span == (pytest.approx(seconds, abs=1e-9), True)
+    stepped = elapsed(SENT, Instant(4_610 * MS, 50.010), 1_002 * MS, left)
+    assert stepped == (pytest.approx(0.010, abs=1e-9), False)
+
+
 def test_the_stamp_is_found_among_control_messages() -> None:
     timespec = struct.pack("@ll", 12, 34)
     assert kernel_stamp([(0, 2, b"\x40\0\0\0"), (1, 35, timespec)]) == 12_000_000_034
+    assert kernel_stamp([(1, 37, timespec + b"\0" * 32)]) == 12_000_000_034
+    assert kernel_stamp([(1, 37, b"\0" * 48)]) is None, "the hardware's alone"
     assert kernel_stamp([(1, 35, b"short")]) is None
     assert kernel_stamp([]) is None

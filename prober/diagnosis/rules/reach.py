@@ -9,7 +9,7 @@ from __future__ import annotations
 from prober.diagnosis.codes import Code
 from prober.diagnosis.facts import Facts
 from prober.diagnosis.row import Row
-from prober.reasons import Layer, Reason
+from prober.reasons import Family, Layer, Reason
 
 _ARRIVES = "packets reach {address}, or the node in front of it, and come back: nothing drops them silently"
 
@@ -45,11 +45,32 @@ def _no_neighbour(facts: Facts) -> bool:
     )
 
 
+def _hops_exhausted(facts: Facts) -> bool:
+    """Time exceeded in transit (RFC 792 type 11 code 0), hop limit exceeded (RFC 4443 type 3 code 0)."""
+    return facts.evidence.get("icmp") == ("3/0" if facts.cell.family is Family.IPV6 else "11/0")
+
+
+def _some_came(facts: Facts) -> bool:
+    return bool(facts.evidence.get("received"))
+
+
+def _too_big_here(facts: Facts) -> bool:
+    return facts.evidence.get("errno") == "EMSGSIZE"
+
+
 def _no_files(facts: Facts) -> bool:
     return facts.evidence.get("errno") in ("EMFILE", "ENFILE")
 
 
 ICMP = (
+    Row(
+        Layer.ICMP, Reason.TIMEOUT, Code.PACKET_LOSS,
+        "{address} answered {received} of {sent} echo requests: more were lost than this probe tolerates.",
+        "Compare other targets from here (this node's link: ip -s link, ethtool -S) and other vantages to there (the "
+        "target's node, the path between). Loss of large requests only is an MTU's (icmp.size); a target may also "
+        "limit its replies: fewer requests, a longer gap.",
+        "packets find their way to {address} and back", _some_came,
+    ),
     Row(
         Layer.ICMP, Reason.TIMEOUT, Code.PING_SILENT,
         "No echo reply from {address} within {took} ({sent} sent).",
@@ -62,6 +83,13 @@ ICMP = (
         "Is the Pod or node still there, and does the address still belong to it? kubectl get pods -o wide; ip neigh "
         "on the node that reports it.",
         "the way as far as {sender}", _no_neighbour,
+    ),
+    Row(
+        Layer.ICMP, Reason.UNREACHABLE, Code.HOPS_EXHAUSTED,
+        "{sender} dropped the echo to {address}, as {hops} hops were used up{icmp}.",
+        "With icmp.ttl set, this is the router at that distance. Without, packets run in circles: traceroute -n "
+        "{address} shows the routers that take turns.",
+        "the way as far as {sender}", _hops_exhausted,
     ),
     Row(
         Layer.ICMP, Reason.UNREACHABLE, Code.NO_ROUTE,
@@ -78,7 +106,14 @@ ICMP = (
     ),
     Row(
         Layer.ICMP, Reason.TOO_BIG, Code.MTU_EXCEEDED,
-        "An echo of {size} bytes does not fit the path to {address}{mtu}{icmp}.",
+        "An echo of {size} bytes ({packet} with its headers) does not leave this place whole{mtu}.",
+        "Nothing was sent to {address}. Is icmp.size what this path is meant to carry? ip link: the MTU of the device; "
+        "ip route get {address}: one that the route sets.",
+        when=_too_big_here,
+    ),
+    Row(
+        Layer.ICMP, Reason.TOO_BIG, Code.MTU_EXCEEDED,
+        "An echo of {size} bytes ({packet} with its headers) does not fit the path to {address}{mtu}{icmp}.",
         "Compare the MTU of the Pod's interface, the node's and the overlay's: encapsulation costs 50 bytes (VXLAN), "
         "60 to 80 (WireGuard), 20 (IPIP). Where these messages get lost, large answers hang while small ones pass.",
         "small packets find their way",
@@ -175,6 +210,13 @@ TCP = (
         "Is the Pod or node still there, and is the address still its own? An EndpointSlice or DNS record may outlive "
         "it: kubectl get pods -o wide; ip neigh on the node that reports it.",
         "the way as far as {sender}", _no_neighbour,
+    ),
+    Row(
+        Layer.TCP, Reason.UNREACHABLE, Code.HOPS_EXHAUSTED,
+        "{sender} dropped the SYN to {where}, as all its hops were used up{icmp}.",
+        "Packets run in circles between routers: traceroute -n {address} shows which ones take turns. A route that was "
+        "withdrawn on one side only does this.",
+        "the way as far as {sender}", _hops_exhausted,
     ),
     Row(
         Layer.TCP, Reason.UNREACHABLE, Code.NO_ROUTE,

@@ -7,6 +7,9 @@ from prober.model import ServiceRef
 from prober.reasons import Family, Kind, Layer
 from prober.units import host_port
 
+#: Seconds between two echoes that every ping(8) lets everybody ask for.
+PING_GAP = 0.2
+
 
 def dig(line: Line) -> list[str]:
     """The query of a dns probe, or the one that found the address; EndpointSlices where those give the addresses."""
@@ -74,11 +77,16 @@ def _kubectl(line: Line, service: ServiceRef) -> list[str]:
 
 
 def ping(line: Line) -> list[str]:
-    """Echo requests of the probe's number and size."""
+    """Echo requests of the probe's number and size, marked like them."""
     options, address = line.options.icmp, line.hop[0]
     family = "-6" if line.cell.family is Family.IPV6 else "-4"
-    size = ["-s", str(options.size)] if options.size != 56 else []
-    return ["ping", family, "-c", str(options.count), *size, "-W", line.seconds(), line.word(address)]
+    command = ["ping", family, "-c", str(options.count)]
+    command += ["-s", str(options.size)] if options.size != 56 else []
+    command += ["-i", f"{max(options.gap, PING_GAP):g}"] if options.count > 1 and options.gap < 1 else []
+    command += ["-M", "do"] if options.dont_fragment else []
+    command += ["-t", str(options.ttl)] if options.ttl is not None else []
+    command += ["-Q", str(options.dscp << 2)] if options.dscp else []
+    return [*command, "-W", line.seconds(), line.word(address)]
 
 
 def nc(line: Line) -> list[str]:
