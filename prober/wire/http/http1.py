@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import h11
@@ -12,6 +13,8 @@ from prober.wire.http.guard import MAX_HEAD, Guard
 from prober.wire.http.record import Call
 
 _BEGINNING = b"HTTP/"
+#: Pieces of body before other tasks get their turn: one read can hold thousands of chunks.
+_TURN = 256
 
 
 class Http1:
@@ -51,7 +54,7 @@ class Http1:
 
     async def body(self) -> AsyncIterator[bytes]:
         """The body piece by piece, chunked coding undone. Raises HttpBroken."""
-        guard = self._guard
+        guard, pieces = self._guard, 0
         while True:
             event = await self._next()
             if not isinstance(event, h11.Data):  # EndOfMessage; PAUSED after a switch of protocols
@@ -60,6 +63,9 @@ class Http1:
             piece = bytes(event.data)
             guard.body(piece)
             yield piece
+            pieces += 1
+            if pieces % _TURN == 0:
+                await asyncio.sleep(0)
 
     async def _next(self) -> h11.Event | type[h11.PAUSED]:
         connection, guard = self._connection, self._guard
