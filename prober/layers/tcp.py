@@ -61,7 +61,7 @@ async def connect(ascent: Ascent) -> None:
             raise Failed(Reason.UNREACHABLE) from failure
         raise Failed(reason_of(failure.errno or 0, failure.icmp)) from failure
     ascent.stream = stream
-    info = stream.info()
+    info = stream.connected
     if info is None:
         return
     ascent.evidence.update(retransmits=info.retransmits, mss=info.mss, path_mtu=info.path_mtu)

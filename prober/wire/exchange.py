@@ -150,7 +150,7 @@ class TcpExchange(_Exchange):
 
 def _connecting(stream: TcpStream) -> Span:
     """How long the connect took that has just ended: the kernel's round trip of the SYN where it has one."""
-    info = stream.info()
+    info = stream.connected
     handshake = None if info is None else info.handshake
     if handshake is not None:
         return Span(handshake, kernel=True)

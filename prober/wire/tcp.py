@@ -11,8 +11,8 @@ import errno
 import os
 import socket
 import struct
-from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 from prober.addresses import literal_family
 from prober.reasons import Family
@@ -21,7 +21,11 @@ from prober.wire.ready import readable, writable
 from prober.wire.stamps import ANCILLARY_BYTES, Instant, elapsed, kernel_stamp, stamp_receipt
 from prober.wire.stream import Times
 
-_TCP_INFO_HEAD = struct.Struct("=8B24I")  # struct tcp_info up to tcpi_total_retrans, linux/tcp.h
+# struct tcp_info up to tcpi_total_retrans (linux/tcp.h): of it state, snd_mss, pmtu, rtt, rttvar, total_retrans
+_TCP_INFO_HEAD = struct.Struct("=B7x8xI40xI4xII24xI")
+#: Where a finished handshake leaves a connection (linux/tcp_states.h): open, or already closed by the peer.
+_ESTABLISHED, _CLOSE_WAIT = 1, 8
+_NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 
 
 class ConnectFailed(OSError):
@@ -32,15 +36,29 @@ class ConnectFailed(OSError):
         self.icmp = icmp
 
 
-@dataclass(frozen=True, slots=True)
-class TcpInfo:
+class TcpInfo(NamedTuple):
     """What TCP_INFO says of a connection: RTT and its variance in seconds, sizes in bytes."""
 
+    state: int
+    mss: int
+    path_mtu: int
     rtt: float
     rttvar: float
     retransmits: int
-    mss: int
-    path_mtu: int
+
+    @classmethod
+    def of(cls, sock: socket.socket) -> TcpInfo | None:
+        """As of now; None where the platform has none."""
+        if not LINUX:
+            return None
+        raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_HEAD.size)
+        state, mss, path_mtu, rtt, rttvar, retransmits = _TCP_INFO_HEAD.unpack(raw.ljust(_TCP_INFO_HEAD.size, b"\0"))
+        return cls(state, mss, path_mtu, rtt / 1e6, rttvar / 1e6, retransmits)
+
+    @property
+    def connected(self) -> bool:
+        """The handshake has been completed."""
+        return self.state in (_ESTABLISHED, _CLOSE_WAIT)
 
     @property
     def handshake(self) -> float | None:
@@ -57,20 +75,24 @@ class TcpStream:
     The kernel stamps what it receives (socket(7) SO_TIMESTAMPNS), where the platform can.
     """
 
-    __slots__ = ("_loop", "_stamped", "asked", "socket", "times")
+    __slots__ = ("_loop", "_prepared", "asked", "connected", "socket", "times")
 
-    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop, asked: Instant) -> None:
+    def __init__(
+        self, sock: socket.socket, loop: asyncio.AbstractEventLoop, asked: Instant, connected: TcpInfo | None
+    ) -> None:
         self.socket = sock
         self.asked = asked
         """Just before its connect. Stamps are measured from here: a step of the clock is seen as long as it lives."""
+        self.connected = connected
+        """TCP_INFO as it was once connected; None where the platform has none."""
         self.times = Times()
         self._loop = loop
-        self._stamped = False
+        self._prepared = False
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """See Stream.receive."""
-        if not self._stamped:
-            self._stamp()
+        if not self._prepared:
+            self._prepare()
         while True:
             try:
                 data, ancillary, _, _ = self.socket.recvmsg(max_bytes, ANCILLARY_BYTES)
@@ -86,8 +108,8 @@ class TcpStream:
 
     async def send(self, data: bytes) -> None:
         """See Stream.send."""
-        if not self._stamped:
-            self._stamp()
+        if not self._prepared:
+            self._prepare()
         rest: bytes | memoryview = data
         while rest:
             at = perf_counter()
@@ -99,23 +121,19 @@ class TcpStream:
             self.times.handed(at)
             rest = memoryview(rest)[sent:]
 
-    def _stamp(self) -> None:
-        """Ask for stamps at the first use: a connection that is only opened needs none."""
+    def _prepare(self) -> None:
+        """What a connection needs that is used: one that is only opened does without.
+
+        The error queue has done its work; from here on it would make every stray ICMP error fatal.
+        """
         stamp_receipt(self.socket)
-        self._stamped = True
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        queue_errors(self.socket, self.socket.family, on=False)
+        self._prepared = True
 
     def close(self) -> None:
         """See Stream.close."""
         self.socket.close()
-
-    def info(self) -> TcpInfo | None:
-        """TCP_INFO as of now; None where the platform has none."""
-        if not LINUX:
-            return None
-        raw = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_HEAD.size)
-        words = _TCP_INFO_HEAD.unpack(raw.ljust(_TCP_INFO_HEAD.size, b"\0"))[8:]
-        return TcpInfo(rtt=words[15] / 1e6, rttvar=words[16] / 1e6, retransmits=words[23], mss=words[2],
-                       path_mtu=words[13])  # fmt: skip
 
 
 def family_of(address: str) -> socket.AddressFamily:
@@ -143,27 +161,38 @@ async def open_tcp(address: str, port: int) -> TcpStream:
     """Connect to a literal address. Raises ConnectFailed; has no deadline of its own.
 
     The error queue (IP_RECVERR, ip(7)) makes ICMP errors arrive at once, in both families, with their type, code
-    and sender. It is switched off again once connected: on a TCP socket it would make every stray ICMP error fatal.
+    and sender.
     """
     loop = asyncio.get_running_loop()
     family = family_of(address)
     try:
-        sock = socket.socket(family, socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0))
+        sock = socket.socket(family, socket.SOCK_STREAM | _NONBLOCK)
     except OSError as error:
         raise ConnectFailed(error.errno or errno.EIO) from error
     try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not _NONBLOCK:
+            sock.setblocking(False)
         queue_errors(sock, family, on=True)
         asked = Instant.now()
         number = sock.connect_ex((address, port))
         if number == errno.EINPROGRESS:
-            await writable(loop, sock)
-            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            number, info = await _connected(sock, loop)
+        else:
+            info = None if number else TcpInfo.of(sock)
         if number:
             raise ConnectFailed(number, read_error_queue(sock))
-        queue_errors(sock, family, on=False)
     except BaseException:
         sock.close()
         raise
-    return TcpStream(sock, loop, asked)
+    return TcpStream(sock, loop, asked, info)
+
+
+async def _connected(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> tuple[int, TcpInfo | None]:
+    """Wait for the end of a connect: its errno, 0 for success, and TCP_INFO."""
+    info = TcpInfo.of(sock)
+    if info is None or not info.connected:  # else the peer is on this machine, and has answered within the call
+        await writable(loop, sock)
+        info = TcpInfo.of(sock)
+    if info is not None and info.connected:
+        return 0, info
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), info
