@@ -110,11 +110,14 @@ class Cell:
     budget: Mapping[str, float] = field(default_factory=dict)
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Values that must never be shown → what is shown instead (`${VAR}`)."""
+    id: str = field(init=False, repr=False, compare=False)
+    """Stable name, unique within a configuration: `probe/target/path/family`."""
+    ladder: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
+    """The layers this cell climbs, in order."""
 
-    @property
-    def id(self) -> str:
-        """Stable name, unique within a configuration: `probe/target/path/family`."""
-        return f"{self.probe}/{self.target}/{self.path}/{self.family}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", f"{self.probe}/{self.target}/{self.path}/{self.family}")
+        object.__setattr__(self, "ladder", climbs(self.kind, self.endpoint))
 
     @property
     def alpn(self) -> tuple[str, ...]:
@@ -130,11 +133,6 @@ class Cell:
         """Without TLS it speaks HTTP/2 from the first byte (RFC 9113 section 3.3): asked for, or else expected."""
         version = self.options.http.version
         return version == "2" or (version == "auto" and self.expect.http_version == "2")
-
-    @property
-    def ladder(self) -> tuple[Layer, ...]:
-        """The layers this cell climbs, in order."""
-        return climbs(self.kind, self.endpoint)
 
 
 @dataclass(frozen=True, slots=True)

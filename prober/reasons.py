@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 
 
@@ -171,6 +172,7 @@ LADDERS: Mapping[Kind, tuple[Layer, ...]] = MappingProxyType(
 )
 
 
+@cache  # one tuple for all cells of a kind
 def ladder(kind: Kind, *, tls: bool, proxy: bool) -> tuple[Layer, ...]:
     """The layers that a cell of `kind` climbs, in order.
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from prober.model import Evidence
 
 #: C0, DEL and C1, line separators, and what turns the direction of writing (UAX #9).
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+#: What nothing can be hidden in, and most of what is measured.
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
 
 
 def redact(evidence: Evidence, hidden: Mapping[str, str]) -> Evidence:
@@ -17,7 +20,7 @@ def redact(evidence: Evidence, hidden: Mapping[str, str]) -> Evidence:
 
     Much of it was sent by the far side: control characters (terminal escapes in a certificate's name, say) become `?`.
     """
-    return {key: _redact_value(value, hidden) for key, value in evidence.items()}
+    return {key: value if type(value) in _PLAIN else _redact_value(value, hidden) for key, value in evidence.items()}
 
 
 def redact_text(text: str, hidden: Mapping[str, str]) -> str:

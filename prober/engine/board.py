@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from prober.model import Cell, Run
 
@@ -43,8 +44,7 @@ class Entry:
         return next((run for run in self.latest if not run.ok), self.latest[0] if self.latest else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What a firing did to a cell's state; `before` equals `after` where it changed nothing."""
 
     before: State
@@ -73,7 +73,7 @@ class Board:
     def post(self, cell: Cell, runs: tuple[Run, ...]) -> Change | None:
         """Record one firing. None where the cell has left the matrix meanwhile, or changed."""
         entry = self._entries.get(cell.id)
-        if entry is None or entry.cell != cell or not runs:
+        if entry is None or not runs or (entry.cell is not cell and entry.cell != cell):
             return None
         entry.latest = runs
         entry.recent.extend(runs)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 
+from prober.engine.deadline import Deadline
 from prober.engine.judge import judge
 from prober.layers.base import Ascent, Failed, Kit, Skipped
 from prober.layers.rungs import rung_of
@@ -23,12 +24,13 @@ _logged: set[tuple[Layer, type, int]] = set()
 
 @dataclass(slots=True)
 class _Climb:
-    """A climb under way: what it has, when it began (monotonic and wall), what each layer did so far."""
+    """A climb under way: what it has, when it began (monotonic and wall), until when it may go on (the loop's clock),
+    what each layer did so far."""
 
     ascent: Ascent
     began: float
     started_at: datetime
-    deadline: float
+    until: float
     outcomes: list[Outcome]
 
     @classmethod
@@ -38,7 +40,7 @@ class _Climb:
 
     def fork(self, address: str, port: int) -> _Climb:
         """The same climb so far, going on to one of several addresses."""
-        fork = _Climb(Ascent(self.ascent.cell, self.ascent.kit), self.began, self.started_at, self.deadline,
+        fork = _Climb(Ascent(self.ascent.cell, self.ascent.kit), self.began, self.started_at, self.until,
                       list(self.outcomes))  # fmt: skip
         fork.ascent.hidden = dict(self.ascent.hidden)
         fork.ascent.address, fork.ascent.port = address, port
@@ -53,25 +55,33 @@ async def climb(
     `turn` rotates over the addresses of a name from run to run. `found` gives (address, port) pairs from
     elsewhere (EndpointSlices) and takes the place of the dns rung. Never raises, cancellation aside.
     """
-    start = _Climb.begin(cell, kit)
-    rungs = list(cell.ladder)
-    if Layer.DNS in rungs and len(rungs) > 1:
-        rungs.remove(Layer.DNS)
-        if found is None:
-            await _step(start, Layer.DNS)
-        else:
-            start.outcomes.append(_from_endpoints(len(found)))
-        if start.outcomes[-1].result is Result.FAILED:
-            return (_finish(start, rungs),)
-    targets = list(found) if found is not None else [(a, start.ascent.port) for a in start.ascent.addresses]
-    if not targets:
-        return (await _climb_on(start, rungs),)
-    if cell.endpoint.addresses == "one" and cell.endpoint.service is None:
-        targets = [targets[turn % len(targets)]]
-    forks = [start.fork(address, port) for address, port in targets]
-    if len(forks) == 1:
-        return (await _climb_on(forks[0], rungs),)
-    return tuple(await asyncio.gather(*(_climb_on(fork, rungs) for fork in forks)))
+    state = _Climb.begin(cell, kit)
+    rungs = cell.ladder
+    with Deadline(state.until) as deadline:
+        if rungs[0] is Layer.DNS and len(rungs) > 1:
+            rungs = rungs[1:]
+            if found is None:
+                await _step(state, Layer.DNS, deadline)
+            else:
+                state.outcomes.append(_from_endpoints(len(found)))
+            if state.outcomes[-1].result is Result.FAILED:
+                return (_finish(state, rungs),)
+        targets = _targets(state, turn, found)
+        if len(targets) < 2:
+            if targets:
+                state.ascent.address, state.ascent.port = targets[0]
+            return (await _climb_on(state, rungs, deadline),)
+    return tuple(await asyncio.gather(*(_climb_fork(state.fork(*target), rungs) for target in targets)))
+
+
+def _targets(state: _Climb, turn: int, found: Sequence[tuple[str, int]] | None) -> Sequence[tuple[str, int]]:
+    """Where to climb on: every address, or of those of a name the one whose turn it is."""
+    if found is not None:
+        return found
+    addresses, port = state.ascent.addresses, state.ascent.port
+    if len(addresses) > 1 and state.ascent.cell.endpoint.addresses == "one":
+        addresses = [addresses[turn % len(addresses)]]
+    return [(address, port) for address in addresses]
 
 
 def _from_endpoints(ready: int) -> Outcome:
@@ -81,28 +91,37 @@ def _from_endpoints(ready: int) -> Outcome:
     return Outcome(Layer.DNS, Result.FAILED, 0.0, Reason.NO_DATA, {"endpoints": 0})
 
 
-async def _climb_on(state: _Climb, rungs: Sequence[Layer]) -> Run:
+async def _climb_fork(state: _Climb, rungs: Sequence[Layer]) -> Run:
+    """Climb on to one of several addresses, in a task of its own."""
+    with Deadline(state.until) as deadline:
+        return await _climb_on(state, rungs, deadline)
+
+
+async def _climb_on(state: _Climb, rungs: Sequence[Layer], deadline: Deadline) -> Run:
     """Climb `rungs` in order until one does not hold, then close what was opened."""
     try:
-        for position, layer in enumerate(rungs):
-            await _step(state, layer)
+        for position, layer in enumerate(rungs, 1):
+            await _step(state, layer, deadline)
             if state.outcomes[-1].result is Result.FAILED:
-                return _finish(state, rungs[position + 1 :])
+                return _finish(state, rungs[position:])
         return _finish(state, ())
     finally:
         state.ascent.close()
 
 
-async def _step(state: _Climb, layer: Layer) -> None:
+async def _step(state: _Climb, layer: Layer, deadline: Deadline) -> None:
     """Run one rung under the climb's deadline and append its outcome."""
     ascent = state.ascent
     ascent.begin_rung()
     result, reason = Result.OK, None
     began = perf_counter()
     try:
-        async with asyncio.timeout_at(state.deadline):
-            await rung_of(ascent.cell.kind, layer)(ascent)
-    except TimeoutError:
+        if deadline.passed:
+            raise TimeoutError
+        await rung_of(ascent.cell.kind, layer)(ascent)
+    except (TimeoutError, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and not deadline.caused():
+            raise
         result, reason = Result.FAILED, Reason.TIMEOUT
         ascent.forget_time()
     except Failed as failure:
@@ -116,8 +135,7 @@ async def _step(state: _Climb, layer: Layer) -> None:
         result, reason = Result.FAILED, Reason.INTERNAL
         ascent.evidence["detail"] = f"{type(error).__name__}: {error}"
     took = None if result is Result.SKIPPED else _timed(ascent, perf_counter() - began)
-    evidence = redact(ascent.evidence, ascent.hidden)
-    state.outcomes.append(Outcome(layer, result, took, reason, evidence))
+    state.outcomes.append(Outcome(layer, result, took, reason, redact(ascent.evidence, ascent.hidden)))
 
 
 def _timed(ascent: Ascent, whole: float) -> float:

@@ -13,7 +13,7 @@ def judge(cell: Cell, outcomes: Sequence[Outcome]) -> tuple[tuple[Outcome, ...],
     """The outcomes as they count, whether the run is good, and the blame if it is not."""
     if cell.expect.failed is not None:
         return _negative(cell, cell.expect.failed, outcomes)
-    within = tuple(_within_budget(cell, outcome) for outcome in outcomes)
+    within = tuple([_within_budget(cell, outcome) for outcome in outcomes] if cell.budget else outcomes)
     blame = _first_failure(within)
     if blame is None and (total := cell.budget.get("total")) is not None:
         within, blame = _within_total(total, within)
@@ -46,8 +46,10 @@ def _over(outcome: Outcome, budget: float, *, total: bool = False) -> Outcome:
 def _first_failure(outcomes: Sequence[Outcome]) -> Blame | None:
     """A layer that broke outweighs one that was slow."""
     failed = [o for o in outcomes if o.result is Result.FAILED and o.reason is not None]
+    if not failed:
+        return None
     failed.sort(key=lambda o: o.reason is Reason.OVER_BUDGET)  # stable: the ladder's order within each
-    return Blame(failed[0].layer, failed[0].reason) if failed and failed[0].reason else None
+    return Blame(failed[0].layer, failed[0].reason) if failed[0].reason else None
 
 
 def _negative(cell: Cell, layer: Layer, outcomes: Sequence[Outcome]) -> tuple[tuple[Outcome, ...], bool, Blame | None]:
