@@ -9,12 +9,12 @@ from typing import Any
 from prober.addresses import parse_server
 from prober.config import words
 from prober.config.address import check_resource
+from prober.config.dns_blocks import DNS_EXPECTATIONS, Finding, complaint, dns_block, expectations
 from prober.config.nodes import Document
 from prober.config.schema import Defaults
 from prober.config.settings import Asked, Settings
 from prober.json_paths import check_path
 from prober.options import (
-    DnsOptions,
     Expect,
     GrpcOptions,
     HttpOptions,
@@ -24,8 +24,6 @@ from prober.options import (
 )
 from prober.reasons import LADDERS, REASONS, Kind, Layer
 
-#: A key of the block with the steps into it, and what is wrong there.
-Finding = tuple[tuple[str | int, ...], str]
 #: RFC 9110 section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: custom metadata.
@@ -43,7 +41,6 @@ _HTTP_EXPECTATIONS = (
     "body_not_contains",
     "body_json",
 )
-_DNS_EXPECTATIONS = ("answers", "rcode")
 
 
 def check_blocks(document: Document, asked: Asked, settings: Settings) -> None:
@@ -73,7 +70,8 @@ def check_defaults(document: Document, defaults: Defaults) -> None:
 def check_expect(document: Document, asked: Asked, settings: Settings) -> None:
     """Report expectations that the kind can't meet, that contradict each other, or that are malformed."""
     expect, stack, kind = settings.expect, asked.expect(), asked.probe.kind
-    for keys, message in (*_for_kind(expect, kind), *_negative(expect, kind), *_patterns(expect), *_answers(expect)):
+    of_dns = expectations(expect, settings.options.dns)
+    for keys, message in (*_for_kind(expect, kind), *_negative(expect, kind), *_patterns(expect), *of_dns):
         document.report(stack.where(*keys), message)
     version = settings.options.http.version
     if version != "auto" and expect.http_version is not None and not expect.http_version.startswith(version[:1]):
@@ -115,35 +113,21 @@ def _grpc(grpc: GrpcOptions) -> Iterator[Finding]:
 def _resolver(resolver: ResolverOptions) -> Iterator[Finding]:
     servers: list[Finding] = [(("servers", position), text) for position, text in enumerate(resolver.servers)]
     for keys, text in [*servers, *((("named", name), text) for name, text in resolver.named.items())]:
-        if (message := _complaint(parse_server, text)) is not None:
+        if (message := complaint(parse_server, text)) is not None:
             yield keys, message
     for name in resolver.named:
-        if (message := _complaint(words.check_name, name)) is not None:
+        if (message := complaint(words.check_name, name)) is not None:
             yield ("named", name), message.replace("{}", "the name")
     for position, domain in enumerate(resolver.search or ()):
-        if (message := _complaint(words.check_host_name, domain)) is not None:
+        if (message := complaint(words.check_host_name, domain)) is not None:
             yield ("search", position), message
-
-
-def _dns(dns: DnsOptions) -> Iterator[Finding]:
-    if (message := _complaint(words.check_type, dns.type)) is not None:
-        yield ("type",), message
 
 
 def _kubernetes(kubernetes: KubernetesOptions) -> Iterator[Finding]:
     if not kubernetes.resource.startswith("/"):
         yield ("resource",), "{} does not begin with /"
-    elif (message := _complaint(check_resource, kubernetes.resource)) is not None:
+    elif (message := complaint(check_resource, kubernetes.resource)) is not None:
         yield ("resource",), message
-
-
-def _complaint(check: Callable[[str], object], text: str) -> str | None:
-    """What `check` says against `text`, None where it takes it."""
-    try:
-        check(text)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 _CHECKS: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
@@ -151,7 +135,7 @@ _CHECKS: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
     "http": _http,
     "grpc": _grpc,
     "resolver": _resolver,
-    "dns": _dns,
+    "dns": dns_block,
     "kubernetes": _kubernetes,
 }
 
@@ -161,7 +145,7 @@ def _for_kind(expect: Expect, kind: Kind) -> Iterator[Finding]:
     for key in sorted(expect.model_fields_set):
         if key in _HTTP_EXPECTATIONS and Layer.HTTP not in LADDERS[kind]:
             yield (key,), f"kind {kind} makes no HTTP request"
-        elif key in _DNS_EXPECTATIONS and kind is not Kind.DNS:
+        elif key in DNS_EXPECTATIONS and kind is not Kind.DNS:
             yield (key,), f"only kind dns looks at answers, this is kind {kind}"
 
 
@@ -189,7 +173,7 @@ def _patterns(expect: Expect) -> Iterator[Finding]:
     if expect.body_matches is not None:
         places.append((("body_matches",), expect.body_matches))
     for path, wanted in expect.body_json.items():
-        if (message := _complaint(check_path, path)) is not None:
+        if (message := complaint(check_path, path)) is not None:
             yield ("body_json", path), message
         elif len(wanted.model_fields_set) != 1:
             yield ("body_json", path), "one of equals, matches, exists is needed"
@@ -201,10 +185,3 @@ def _patterns(expect: Expect) -> Iterator[Finding]:
         except re.error as error:
             why = f": {error.msg}" if _PLAIN_MESSAGE.fullmatch(error.msg) else ""
             yield keys, f"not a regular expression{why} (position {error.pos})"
-
-
-def _answers(expect: Expect) -> Iterator[Finding]:
-    if expect.rcode is not None and expect.rcode not in words.RCODES:
-        yield ("rcode",), f"{{}} is not a response code{words.suggest(expect.rcode, words.RCODES)}"
-    elif expect.answers and expect.rcode not in (None, "NOERROR"):
-        yield ("answers",), "answers come with NOERROR alone: not with the rcode that is expected"

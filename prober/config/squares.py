@@ -16,7 +16,7 @@ from prober.config.settings import Settings
 from prober.config.targets import bare
 from prober.config.words import suggest
 from prober.model import DEFAULT_PORTS, Endpoint, climbs
-from prober.options import DnsOptions, KindOptions, Profile
+from prober.options import KindOptions, Profile
 from prober.reasons import Family, Kind
 from prober.redact import redact_text
 from prober.units import host_port
@@ -180,11 +180,12 @@ def _question(job: Job, asked: Question, search: bool | None) -> KindOptions:
     """The options of a dns cell: axes before the URL before the block. Squares with one question share them."""
     options = job.settings.options
     transport = job.get("transport") or asked.transport or options.dns.transport
-    chosen = DnsOptions(
-        type=job.get("type") or asked.type or options.dns.type,
-        transport="tcp" if transport == "tcp" else "udp",
-        search=search if options.dns.search is None else options.dns.search,
-        recursion_desired=options.dns.recursion_desired,
+    chosen = options.dns.model_copy(
+        update={
+            "type": job.get("type") or asked.type or options.dns.type,
+            "transport": transport,
+            "search": search if options.dns.search is None else options.dns.search,
+        }
     )
     key = (chosen.type, chosen.transport, chosen.search)
     return job.settings.questions.setdefault(key, options.model_copy(update={"dns": chosen}))

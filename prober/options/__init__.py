@@ -6,11 +6,10 @@ I/O. Durations are seconds as float (the YAML form `250ms` is converted on the w
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field
 
 from prober.options.base import (
     Duration,
@@ -23,6 +22,7 @@ from prober.options.base import (
     refuse_boolean,
     reveal,
 )
+from prober.options.dns import DnsOptions, Profile, ResolverOptions, Transport
 from prober.options.reach import IcmpOptions
 from prober.reasons import Layer, Reason
 
@@ -43,6 +43,7 @@ __all__ = [
     "Secret",
     "SecretFile",
     "TlsOptions",
+    "Transport",
     "Whole",
     "parse_duration",
     "refuse_boolean",
@@ -102,63 +103,6 @@ class GrpcOptions(Options):
     metadata: dict[str, Secret] = Field(default_factory=dict)
 
 
-class Profile(StrEnum):
-    """Whose resolver to be."""
-
-    GLIBC = "glibc"
-    MUSL = "musl"
-
-
-def _profiles(value: object) -> object:
-    """One profile, or a list of different ones, for pydantic to check."""
-    if isinstance(value, str):
-        return (value,)
-    if not isinstance(value, list | tuple):
-        raise ValueError("expected glibc, musl or a list of both")
-    if len({str(item) for item in value}) < max(len(value), 1):
-        raise ValueError("a profile is there twice" if value else "at least one profile is needed")
-    return value
-
-
-class ResolverOptions(Options):
-    """`resolver:` how names become addresses. What is not given comes from this Pod's `/etc/resolv.conf`."""
-
-    servers: tuple[str, ...] = ()
-    """`address` or `address:port` (`[v6]:port`), asked in turn."""
-    named: dict[str, str] = Field(default_factory=dict)
-    """dns probes: name → server, in the form of `servers`; the words of the matrix axis `server`."""
-    search: tuple[str, ...] | None = None
-    ndots: Annotated[Whole, Field(ge=0, le=15)] | None = None
-    timeout: Duration | None = None
-    """Wait for one answer of one server."""
-    attempts: Annotated[Whole, Field(ge=1, le=5)] | None = None
-    """Rounds over the servers."""
-    transport: Literal["udp", "tcp"] = "udp"
-    profile: Annotated[
-        tuple[Profile, ...],
-        BeforeValidator(_profiles),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"enum": [*Profile]},
-                    {"type": "array", "items": {"enum": [*Profile]}, "minItems": 1, "uniqueItems": True},
-                ]
-            }
-        ),
-    ] = (Profile.GLIBC,)
-    """Whose resolver to be: `glibc` or `musl` (1.2.4 and newer). A list, for kind dns alone, makes a cell for each."""
-
-
-class DnsOptions(Options):
-    """`dns:` the question of a dns probe."""
-
-    type: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]*$")] = "A"
-    transport: Literal["udp", "tcp"] = "udp"
-    search: bool | None = None
-    """Walk the search list. Default: yes for names asked of the Pod's own resolver, no for a `dns://` URL."""
-    recursion_desired: bool = True
-
-
 class KubernetesOptions(Options):
     """`kubernetes:` the API server smoke. 200, 401 and 403 prove the path without a token."""
 
@@ -207,8 +151,16 @@ class Expect(Options):
     expression}`, `{exists: true}`."""
     answers: tuple[str, ...] = ()
     """dns: the answer's data has to be exactly this set (presentation format)."""
+    answers_within: tuple[str, ...] = ()
+    """dns: every address of the answer has to lie in one of these networks (`10.0.0.0/8`, `fd00::/8`)."""
     rcode: str | None = None
     """dns: the response code that counts as success (`NXDOMAIN` for a name that must not exist)."""
+    ttl_min: Annotated[Whole, Field(ge=0)] | None = None
+    """dns: seconds that the answer's TTL has to have at least."""
+    ttl_max: Annotated[Whole, Field(ge=0)] | None = None
+    """dns: seconds that it may have at most."""
+    authenticated: bool = False
+    """dns: the server has to have validated the answer (the AD flag). Needs `dns.dnssec`."""
 
 
 class KindOptions(Options):

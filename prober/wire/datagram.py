@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from prober.wire.errqueue import IcmpError, errors_by_peer, queue_errors, read_error_queue
 from prober.wire.ready import readable
 from prober.wire.stamps import ANCILLARY_BYTES, Instant, Span, elapsed, kernel_stamp, stamp_receipt
 
 _MAX_DATAGRAM = 65535
+_NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(NamedTuple):
     """What was received: the bytes, when user space saw it, and the kernel's stamp (wall clock, ns) if it has one."""
 
     data: bytes
@@ -41,15 +42,14 @@ class DatagramFailed(OSError):
 class DatagramSocket:
     """UDP to one peer. `send` and `receive` raise DatagramFailed."""
 
-    __slots__ = ("_loop", "_socket")
+    __slots__ = ("_asked", "_loop", "_socket")
 
     def __init__(self, address: str, port: int) -> None:
         """Open and connect to a literal address, which sends nothing. OSError ENETUNREACH: no route to it."""
         self._loop = asyncio.get_running_loop()
-        family, _, _, _, peer = socket.getaddrinfo(  # AI_NUMERICHOST: parses a zone id, asks nobody
-            address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
-        )[0]
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        family, peer = (_parsed if "%" in address else _remembered)(address, port)  # a zone may mean another tomorrow
+        self._socket = socket.socket(family, socket.SOCK_DGRAM | _NONBLOCK)
+        self._asked = False
         try:
             self._socket.setblocking(False)
             queue_errors(self._socket, family, on=True)
@@ -66,15 +66,19 @@ class DatagramSocket:
             self._socket.send(data)
         except OSError as error:
             raise DatagramFailed(error, read_error_queue(self._socket)) from error
+        self._asked = True
         return sent
 
-    async def receive(self) -> Datagram:
-        """The next datagram from the peer; waits without a deadline."""
+    async def receive(self, until: float | None = None) -> Datagram:
+        """The next datagram from the peer; TimeoutError once the loop's time is `until`."""
+        if self._asked:  # no answer is there before its time: looking first would be a call for nothing
+            self._asked = False
+            await readable(self._loop, self._socket, until)
         while True:
             try:
                 data, ancillary, _, _ = self._socket.recvmsg(_MAX_DATAGRAM, ANCILLARY_BYTES)
             except BlockingIOError:
-                await readable(self._loop, self._socket)
+                await readable(self._loop, self._socket, until)
             except OSError as error:
                 raise DatagramFailed(error, read_error_queue(self._socket)) from error
             else:
@@ -84,6 +88,14 @@ class DatagramSocket:
         """Close at once; a second call does nothing."""
         self._socket.close()
 
+
+def _parsed(address: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    """The family and the socket address of a literal. AI_NUMERICHOST: parses a zone id, asks nobody."""
+    found = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+    return found[0][0], found[0][4]  # type: ignore[return-value]  # typeshed allows for families without addresses
+
+
+_remembered = lru_cache(maxsize=4096)(_parsed)
 
 Peer = tuple[str, int]
 

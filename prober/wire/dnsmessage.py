@@ -5,54 +5,57 @@ A reply is hostile until it has shown otherwise: whatever it holds, it becomes a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, NamedTuple
 
 import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.opcode
 import dns.rcode
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from prober.options import Transport
 from prober.reasons import Reason
+from prober.wire import dnsplain
+from prober.wire.dnsedns import Asking, ReplyEdns, reply_edns, request_options
 from prober.wire.resolvconf import Server
-
-Transport = Literal["udp", "tcp"]
-EDNS_PAYLOAD: Final = 1200  # bytes: what glibc announces (resolv/resolv-internal.h RESOLV_EDNS_BUFFER_SIZE)
 
 #: What a response code means; every other one is `server_failure` (RFC 1035 section 4.1.1).
 RCODE_REASONS: Mapping[str, Reason] = MappingProxyType(
     {"NXDOMAIN": Reason.NAME_NOT_FOUND, "REFUSED": Reason.REFUSED, "SERVFAIL": Reason.SERVER_FAILURE}
 )
 _SHOWN_FLAGS = {"aa": dns.flags.AA, "tc": dns.flags.TC, "ra": dns.flags.RA, "ad": dns.flags.AD}
+_RCODES: Final = tuple(dns.rcode.to_text(dns.rcode.Rcode(number)) for number in range(16))
+#: Codes with which a server may leave the question out (RFC 1035 section 4.1.1: it could not read it, or would not).
+_WITHOUT_QUESTION: Final = frozenset({"FORMERR", "SERVFAIL", "NOTIMP", "REFUSED"})
+_HEADER: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """One question to one server. `name` is absolute, with its trailing dot; `type` as in zone files."""
 
     server: Server
     name: str
     type: str
     transport: Transport = "udp"
-    recursion_desired: bool = True
-    edns0: bool = False
-    trust_ad: bool = False
+    asking: Asking = Asking()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A query and what came of it.
 
     `reason` is None where data of the asked type came; `answers` are that data in presentation format, in the order
     of the reply (with `truncated`: as far as they came).
-    `rcode` is None where no reply could be read. `lame`: the server neither knows nor asks others.
+    `rcode` is None where no reply could be read. `lame`: the server neither knows nor asks others. `edns`: what the
+    reply says beside the answer, where it says something.
     """
 
     query: Query
@@ -64,6 +67,7 @@ class Step:
     flags: tuple[str, ...] = ()
     lame: bool = False
     detail: str = ""
+    edns: ReplyEdns | None = None
 
     def shown(self) -> dict[str, Any]:
         """The step for people and machines, as plain JSON values; the answers as their number."""
@@ -80,9 +84,20 @@ class Step:
             shown["reason"] = str(self.reason)
         if self.detail:
             shown["detail"] = self.detail
+        if self.edns is not None:
+            shown |= self.edns.shown()
         return shown
 
 
+class Sent(NamedTuple):
+    """A query as it is sent. A reply repeats the id and the question, which ends at `question_end` of `wire`."""
+
+    id: int
+    wire: bytes
+    question_end: int
+
+
+@lru_cache(maxsize=16384)
 def is_name(name: str) -> bool:
     """`name` fits into a query: labels of 1 to 63 bytes, 255 in all (RFC 1035 section 2.3.4)."""
     try:
@@ -92,31 +107,66 @@ def is_name(name: str) -> bool:
     return bool(name)
 
 
-def encode(query: Query) -> dns.message.QueryMessage:
-    """The message of `query` with a random id. dns.rdatatype.UnknownRdatatype for a type nobody knows."""
+def encode(query: Query, number: int | None = None) -> Sent:
+    """The message of `query` with a random id, or `number`. dns.rdatatype.UnknownRdatatype for a type nobody knows."""
+    rest, question_end = _body(query.name, query.type, query.asking)
+    head = os.urandom(2) if number is None else number.to_bytes(2, "big")
+    return Sent(int.from_bytes(head, "big"), head + rest, question_end)
+
+
+@lru_cache(maxsize=16384)
+def _body(name: str, kind: str, asking: Asking) -> tuple[bytes, int]:
+    """A query's bytes behind its id, which are the same every time, and where its question ends."""
     flags = dns.flags.Flag(0)
-    if query.recursion_desired:
+    if asking.recursion_desired:
         flags |= dns.flags.RD
-    if query.trust_ad:
+    if asking.authentic_data:
         flags |= dns.flags.AD
-    if query.edns0:
-        return dns.message.make_query(query.name, query.type, flags=flags, use_edns=0, payload=EDNS_PAYLOAD)
-    return dns.message.make_query(query.name, query.type, flags=flags)
+    if asking.payload is None:
+        message = dns.message.make_query(name, kind, flags=flags, id=0)
+    else:
+        message = dns.message.make_query(name, kind, flags=flags, id=0, use_edns=0, payload=asking.payload,
+                                         want_dnssec=asking.dnssec_ok, options=request_options(asking))  # fmt: skip
+    question = message.question[0].name.to_wire() or b""
+    return message.to_wire()[2:], _HEADER + len(question) + 4
 
 
-def judge(waiting: Mapping[Query, dns.message.QueryMessage], data: bytes) -> Step | None:
+def judge(waiting: Mapping[Query, Sent], data: bytes) -> Step | None:
     """The step that `data` makes of one of the queries still `waiting`, its seconds left at 0.
 
     None where it answers none of them (id, opcode or question differ: RFC 5452 section 9.1). What cannot be read
     is `malformed`, and counts against the query with its id, else against the first.
     """
+    for query, sent in waiting.items():
+        end = sent.question_end
+        if data[:2] == sent.wire[:2] and data[_HEADER:end] == sent.wire[_HEADER:end] and len(data) >= end:
+            plain = dnsplain.read(data, end, query.type)
+            if plain is not None:
+                return _plain_step(query, plain)
     message = _parse(data)
     if message is None:
         return Step(_owner(waiting, data), Reason.MALFORMED, detail=f"unreadable reply of {len(data)} bytes")
     for query, sent in waiting.items():
-        if sent.is_response(message):
+        if _answers_it(query, sent, message):
             return _step(query, message)
     return None
+
+
+def _plain_step(query: Query, plain: dnsplain.Plain) -> Step:
+    bits = plain.flags
+    rcode = _RCODES[bits & 15]
+    flags = _flags(bits)
+    if rcode != "NOERROR":
+        return Step(query, RCODE_REASONS.get(rcode, Reason.SERVER_FAILURE), 0.0, rcode, (), None, flags)
+    if plain.answers:
+        return Step(query, None, 0.0, rcode, plain.answers, plain.ttl, flags)
+    lame = not ("aa" in flags or "ra" in flags)
+    return Step(query, Reason.NO_DATA, 0.0, rcode, (), None, flags, lame, "lame server" if lame else "")
+
+
+@lru_cache(maxsize=256)
+def _flags(bits: int) -> tuple[str, ...]:
+    return tuple(name for name, bit in _SHOWN_FLAGS.items() if bits & bit)
 
 
 def _parse(data: bytes) -> dns.message.Message | None:
@@ -129,29 +179,41 @@ def _parse(data: bytes) -> dns.message.Message | None:
         return None  # hostile bytes: the parser may trip over more than its own errors
 
 
-def _owner(waiting: Mapping[Query, dns.message.QueryMessage], data: bytes) -> Query:
-    same_id = (query for query, sent in waiting.items() if data[:2] == sent.id.to_bytes(2, "big"))
+def _owner(waiting: Mapping[Query, Sent], data: bytes) -> Query:
+    same_id = (query for query, sent in waiting.items() if data[:2] == sent.wire[:2])
     return next(same_id, next(iter(waiting)))
+
+
+def _answers_it(query: Query, sent: Sent, message: dns.message.Message) -> bool:
+    """The reply has the query's id, opcode and question; an error need not repeat the question."""
+    if message.id != sent.id or not message.flags & dns.flags.QR or message.opcode() != dns.opcode.QUERY:
+        return False
+    if not message.question:
+        return dns.rcode.to_text(message.rcode()) in _WITHOUT_QUESTION
+    name, kind = dns.name.from_text(query.name), dns.rdatatype.from_text(query.type)
+    return all(q.name == name and q.rdclass == dns.rdataclass.IN and q.rdtype == kind for q in message.question)
 
 
 def _step(query: Query, message: dns.message.Message) -> Step:
     """The step of a reply that belongs to `query`."""
     rcode = dns.rcode.to_text(message.rcode())
-    flags = tuple(name for name, bit in _SHOWN_FLAGS.items() if message.flags & bit)
+    flags = _flags(message.flags & 0xFFF0)
+    edns = reply_edns(message)
     lame = rcode == "NOERROR" and not (message.answer or message.additional or {"aa", "ra"} & set(flags))
     if "tc" in flags and query.transport == "udp":
         held = _held(query, message)
-        return Step(query, Reason.TRUNCATED, 0.0, rcode, held, None, flags, lame, "truncated over udp")
+        return Step(query, Reason.TRUNCATED, 0.0, rcode, held, None, flags, lame, "truncated over udp", edns)
     if rcode != "NOERROR":
-        return Step(query, RCODE_REASONS.get(rcode, Reason.SERVER_FAILURE), rcode=rcode, flags=flags)
+        return Step(query, RCODE_REASONS.get(rcode, Reason.SERVER_FAILURE), rcode=rcode, flags=flags, edns=edns)
     try:
         found = _data(query, message)
     except (dns.exception.DNSException, LookupError) as error:  # a CNAME loop
-        return Step(query, Reason.MALFORMED, rcode=rcode, flags=flags, detail=f"answer section: {error}")
+        return Step(query, Reason.MALFORMED, rcode=rcode, flags=flags, detail=f"answer section: {error}", edns=edns)
     if not found:
-        return Step(query, Reason.NO_DATA, rcode=rcode, flags=flags, lame=lame, detail="lame server" if lame else "")
+        why = "lame server" if lame else ""
+        return Step(query, Reason.NO_DATA, rcode=rcode, flags=flags, lame=lame, detail=why, edns=edns)
     answers = tuple(record.to_text() for rrset in found for record in rrset)
-    return Step(query, None, rcode=rcode, flags=flags, answers=answers, ttl=min(rrset.ttl for rrset in found))
+    return Step(query, None, 0.0, rcode, answers, min(rrset.ttl for rrset in found), flags, edns=edns)
 
 
 def _data(query: Query, message: dns.message.Message) -> list[dns.rrset.RRset]:
@@ -177,6 +239,7 @@ def same_records(kind: str, expected: Iterable[str], got: Iterable[str]) -> bool
     return {_record(kind, text) for text in expected} == {_record(kind, text) for text in got}
 
 
+@lru_cache(maxsize=4096)
 def _record(kind: str, text: str) -> dns.rdata.Rdata | str:
     try:
         return dns.rdata.from_text(dns.rdataclass.IN, kind, text, origin=dns.name.root, relativize=False)

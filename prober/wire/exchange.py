@@ -1,4 +1,5 @@
-"""The I/O under the stub resolver: questions out, answers in, over UDP or TCP (RFC 1035 section 4.2, RFC 7766).
+"""The I/O under the stub resolver: questions out, answers in, over UDP, TCP, TLS or HTTPS (RFC 1035 section 4.2, RFC
+7766, RFC 7858, RFC 8484).
 
 Sockets are opened for one exchange and closed after it. Questions to several servers at once: `prober.wire.race`.
 """
@@ -9,17 +10,16 @@ import asyncio
 import errno
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Final
-
-from dns.message import QueryMessage
+from typing import Final, Protocol
 
 from prober.reasons import Reason
 from prober.wire.datagram import DatagramSocket
-from prober.wire.dnsmessage import Query, Step, encode, judge
+from prober.wire.dnsmessage import Query, Sent, Step, encode, judge
 from prober.wire.errqueue import IcmpError
+from prober.wire.resolvconf import Server
 from prober.wire.resolver import Ask, Sending
 from prober.wire.stamps import Instant, Span
-from prober.wire.stream import Stream
+from prober.wire.stream import Stream, Times, times_of
 from prober.wire.tcp import TcpStream, open_tcp
 from prober.wire.trail import Trail
 
@@ -29,14 +29,34 @@ MAX_STRAYS: Final = 100
 OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-async def perform(ask: Ask, trail: Trail) -> Sequence[Step]:
+class Channel(Protocol):
+    """Encrypted ways to a server, as the layer above opens and judges them. Both raise ChannelFailed."""
+
+    async def open(self, server: Server) -> tuple[Stream, Span]:
+        """A stream that takes DNS messages, and how long the network took until it was open."""
+        ...
+
+    async def ask(self, server: Server, message: bytes) -> tuple[bytes, Span]:
+        """The reply to one message, and how long the network took, a connection of its own included."""
+        ...
+
+
+class ChannelFailed(Exception):
+    """No question could be asked, or no answer taken: what a dns layer calls it, and how long it took."""
+
+    def __init__(self, reason: Reason, detail: str, took: Span | None) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+        self.took = took
+
+
+async def perform(ask: Ask, trail: Trail, channel: Channel | None = None) -> Sequence[Step]:
     """Send the questions of `ask` and gather a step for each one sent, in their order."""
     before = len(trail.steps)
-    exchange = TcpExchange if ask.queries[0].transport == "tcp" else _UdpExchange
-    under_way = exchange(ask, trail)
+    under_way = exchange_of(ask, trail, channel)
     try:
-        async with asyncio.timeout(ask.wait):
-            await under_way.go()
+        await under_way.go(asyncio.get_running_loop().time() + ask.wait)
     except TimeoutError:
         trail.give_up(Reason.TIMEOUT, under_way.passed_over)
     except asyncio.CancelledError:  # the climb's own deadline: what is waited for stays on the trail
@@ -46,11 +66,23 @@ async def perform(ask: Ask, trail: Trail) -> Sequence[Step]:
         if error.errno in OURS:
             raise
         trail.give_up(Reason.TIMEOUT if error.errno == errno.ETIMEDOUT else Reason.UNREACHABLE, explain(error))
-    steps = sorted(trail.steps[before:], key=lambda step: ask.queries.index(step.query))
-    took = (max if ask.sending is Sending.TOGETHER else sum)(step.seconds for step in steps)
+    steps = trail.steps[before:]
+    if len(steps) > 1:
+        steps.sort(key=lambda step: ask.queries.index(step.query))
+    took = (max if ask.sending is Sending.TOGETHER else sum)([step.seconds for step in steps])
     name = ask.queries[0].name
     trail.spent[name] = trail.spent.get(name, 0.0) + took
     return steps
+
+
+def exchange_of(ask: Ask, trail: Trail, channel: Channel | None) -> Exchange:
+    """The exchange for the transport of `ask`."""
+    transport = ask.queries[0].transport
+    if transport == "udp":
+        return _UdpExchange(ask, trail)
+    if transport == "https":
+        return _HttpsExchange(ask, trail, channel)
+    return _StreamExchange(ask, trail, channel)
 
 
 def explain(error: OSError) -> str:
@@ -60,14 +92,24 @@ def explain(error: OSError) -> str:
     return f"{text} (ICMP {icmp.label} from {icmp.offender})" if icmp else text
 
 
-class _Exchange:
+class Exchange:
     """Questions under way to one server, and the answers that belong to them."""
+
+    number: int | None = None
+    """The id of its messages; None: a random one each."""
 
     def __init__(self, ask: Ask, trail: Trail) -> None:
         self.ask = ask
         self.trail = trail
-        self.messages: dict[Query, QueryMessage] = {}
+        self.messages: dict[Query, Sent] = {}
         self.strays = 0
+
+    async def go(self, until: float) -> None:
+        """Ask, and receive until everything is answered. OSError where the server cannot be reached.
+
+        TimeoutError once the loop's time is `until`.
+        """
+        raise NotImplementedError
 
     @property
     def passed_over(self) -> str:
@@ -77,7 +119,7 @@ class _Exchange:
     def prepare(self, queries: Sequence[Query]) -> None:
         """Build the messages of `queries` and put them on the trail."""
         for query in queries:
-            self.messages[query] = encode(query)
+            self.messages[query] = encode(query, self.number)
             self.trail.ask(query, Instant.now())
 
     def take(self, data: bytes, since: Callable[[Instant], Span]) -> None:
@@ -94,11 +136,11 @@ class _Exchange:
             self.trail.give_up(Reason.MALFORMED, self.passed_over, asked)
 
 
-class _UdpExchange(_Exchange):
+class _UdpExchange(Exchange):
     """Over UDP: all at once, or each after the other's answer."""
 
-    async def go(self) -> None:
-        """Ask, and receive until everything is answered. OSError where the server cannot be reached."""
+    async def go(self, until: float) -> None:
+        """See Exchange.go."""
         queries = self.ask.queries
         batches = [queries] if self.ask.sending is Sending.TOGETHER else [(query,) for query in queries]
         udp: DatagramSocket | None = None
@@ -110,42 +152,77 @@ class _UdpExchange(_Exchange):
                     udp = None
                 if udp is None:
                     udp = DatagramSocket(batch[0].server.address, batch[0].server.port)
-                await self._batch(udp, batch)
+                await self._batch(udp, batch, until)
         finally:
             if udp is not None:
                 udp.close()
 
-    async def _batch(self, udp: DatagramSocket, batch: Sequence[Query]) -> None:
+    async def _batch(self, udp: DatagramSocket, batch: Sequence[Query], until: float) -> None:
         for query in batch:
-            self.trail.ask(query, udp.send(self.messages[query].to_wire()))
+            self.trail.ask(query, udp.send(self.messages[query].wire))
         while self.messages:
-            reply = await udp.receive()
+            reply = await udp.receive(until)
             self.take(reply.data, reply.since)
 
 
-class TcpExchange(_Exchange):
-    """Over one TCP connection: every question with its length before it, answers in any order."""
+class _StreamExchange(Exchange):
+    """Over one connection, TCP or TLS: every question with its length before it, answers in any order."""
 
-    async def go(self) -> None:
+    def __init__(self, ask: Ask, trail: Trail, channel: Channel | None) -> None:
+        super().__init__(ask, trail)
+        self.channel = channel
+
+    async def go(self, until: float) -> None:
         """As for UDP. A connection that ends before the answers is the server's failure."""
         self.prepare(self.ask.queries)
-        server = self.ask.queries[0].server
-        stream = await open_tcp(server.address, server.port)
         try:
-            connect = _connecting(stream)
-            stream.times.start()
-            await stream.send(b"".join(_framed(message.to_wire()) for message in self.messages.values()))
+            async with asyncio.timeout_at(until):
+                await self.converse()
+        except ConnectionError as error:
+            self.trail.give_up(Reason.SERVER_FAILURE, explain(error), self.messages)
+        except ChannelFailed as failed:
+            self.trail.give_up(failed.reason, failed.detail, self.messages, failed.took)
+
+    async def converse(self) -> None:
+        """Open the connection, ask, take the answers."""
+        stream, opening = await self._open()
+        try:
+            times = times_of(stream) or Times()
+            times.start()
+            await stream.send(b"".join(_framed(message.wire) for message in self.messages.values()))
             received = bytearray()
             while self.messages:
                 if (data := await _frame(stream, received)) is None:
                     self.trail.give_up(Reason.SERVER_FAILURE, "connection closed before the answer", self.messages)
                     return
-                network = Span(connect.seconds + stream.times.network, connect.kernel and stream.times.kernel)
+                network = Span(opening.seconds + times.network, opening.kernel and times.kernel)
                 self.take(data, _exactly(network))
-        except ConnectionError as error:
-            self.trail.give_up(Reason.SERVER_FAILURE, explain(error), self.messages)
         finally:
             stream.close()
+
+    async def _open(self) -> tuple[Stream, Span]:
+        server = self.ask.queries[0].server
+        if self.channel is not None:
+            return await self.channel.open(server)
+        stream = await open_tcp(server.address, server.port)
+        return stream, _connecting(stream)
+
+
+class _HttpsExchange(_StreamExchange):
+    """Over HTTPS: one request for each question, one after the other, each on a connection of its own."""
+
+    number = 0  # RFC 8484 section 4.1: the same question is then the same message, which caches like
+
+    async def converse(self) -> None:
+        """Ask for one after the other."""
+        if self.channel is None:
+            raise ChannelFailed(Reason.UNREACHABLE, "no way to speak HTTPS", None)
+        for query in self.ask.queries:
+            data, took = await self.channel.ask(query.server, self.messages[query].wire)
+            self.take(data, _exactly(took))
+            if query in self.messages:
+                self.trail.give_up(Reason.MALFORMED, "answer to another question", (query,))
+                self.messages.pop(query)
 
 
 def _connecting(stream: TcpStream) -> Span:

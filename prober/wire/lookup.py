@@ -6,7 +6,8 @@ import itertools
 from dataclasses import replace
 
 from prober.options import Profile
-from prober.wire.exchange import perform
+from prober.wire.dnsedns import Asking
+from prober.wire.exchange import Channel, perform
 from prober.wire.musl import musl
 from prober.wire.race import perform_race
 from prober.wire.resolvconf import ResolvConf
@@ -14,14 +15,17 @@ from prober.wire.resolver import Lookup, Machine, Race, glibc
 from prober.wire.trail import Trail
 
 _MACHINES = {Profile.GLIBC: glibc, Profile.MUSL: musl}
+_PLAIN = Asking()
 _turn = itertools.count()
 
 
 async def look_up(
     name: str, types: tuple[str, ...], conf: ResolvConf, trail: Trail, *,
-    recursion_desired: bool = True, profile: Profile = Profile.GLIBC,
+    asking: Asking = _PLAIN, profile: Profile = Profile.GLIBC, channel: Channel | None = None,
 ) -> Lookup:  # fmt: skip
     """Look up `name` for all of `types` as the C library of `profile` would, writing every query into `trail`.
+
+    `channel` is needed where `conf.transport` is encrypted.
 
     Sets no deadline over the whole. Raises OSError only for errors of this process (no descriptors left), and
     dns.rdatatype.UnknownRdatatype for a type nobody knows.
@@ -30,15 +34,18 @@ async def look_up(
         first = next(_turn) % len(conf.servers)
         conf = replace(conf, servers=conf.servers[first:] + conf.servers[:first])
     machine = _MACHINES[profile]
-    return await run(machine(name, types, conf, recursion_desired=recursion_desired), trail)
+    return await run(machine(name, types, conf, asking), trail, channel)
 
 
-async def run(machine: Machine, trail: Trail) -> Lookup:
+async def run(machine: Machine, trail: Trail, channel: Channel | None = None) -> Lookup:
     """Do what `machine` asks for until it returns."""
     try:
         ask = next(machine)
         while True:
-            steps = await (perform_race(ask, trail) if isinstance(ask, Race) else perform(ask, trail))
+            if isinstance(ask, Race):
+                steps = await perform_race(ask, trail, channel)
+            else:
+                steps = await perform(ask, trail, channel)
             ask = machine.send(steps)
     except StopIteration as over:
         result: Lookup = over.value

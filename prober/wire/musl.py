@@ -4,18 +4,18 @@ All of it is in musl's src/network/lookup_name.c (the names, and what an answer 
 and resolvconf.c (what counts of the file), as of 1.2.4 to 1.2.6: all servers at once, A and AAAA together, from one
 socket. Up to 1.2.3 there was no TCP: what a truncated answer held was all there was.
 
-Two differences on purpose: an answer has to repeat its question (musl looks at the id alone), and `use_tcp` is obeyed,
-since a probe may ask for TCP where musl itself has no such option.
+Two differences on purpose: an answer has to repeat its question (musl looks at the id alone), and `transport`
+is obeyed, since a probe may ask over TCP, TLS or HTTPS where musl itself has no such option.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from typing import Final
 
 from prober.reasons import Reason
-from prober.wire.dnsmessage import Query, Step, Transport, is_name
+from prober.wire.dnsedns import Asking
+from prober.wire.dnsmessage import Query, Step, is_name
 from prober.wire.resolvconf import MAX_SERVERS, ResolvConf
 from prober.wire.resolver import Candidate, Lookup, Machine, Race, conclude, telling
 
@@ -23,6 +23,7 @@ from prober.wire.resolver import Candidate, Lookup, Machine, Race, conclude, tel
 MAX_LINE: Final = 254
 #: Bytes of a name as it is given, and of one with its suffix (lookup_name.c, `strnlen(name, 255)` and `canon[256]`).
 _MAX_NAME, _CANON = 254, 256
+_PLAIN: Final = Asking()
 _USABLE: Final = frozenset({"NOERROR", "NXDOMAIN"})
 
 
@@ -98,7 +99,7 @@ class Heat:
             self._open.discard(query.type)
             if step.reason is Reason.TRUNCATED and self._race.tcp_fallback:
                 self._cut.add(query.type)
-                return replace(query, transport="tcp")
+                return query._replace(transport="tcp")
         elif query.type in self._open and step.rcode == "SERVFAIL" and self._again:
             self._again -= 1
             return query
@@ -109,7 +110,7 @@ class Heat:
 
 
 def musl(
-    name: str, types: tuple[str, ...], conf: ResolvConf, *, recursion_desired: bool = True, modern: bool = True
+    name: str, types: tuple[str, ...], conf: ResolvConf, asking: Asking = _PLAIN, *, modern: bool = True
 ) -> Machine:
     """Look up `name` for every one of `types` (one, or getaddrinfo's A and AAAA) as musl does.
 
@@ -117,18 +118,17 @@ def musl(
     """
     lookup = Lookup(Reason.NAME_NOT_FOUND)
     for candidate in candidates(name, conf, modern=modern):
-        race = _race(candidate.name, types, conf, recursion_desired=recursion_desired, modern=modern)
+        race = _race(candidate.name, types, conf, asking, modern=modern)
         lookup = yield from _name(race, types, candidate.suffix)
         if lookup.reason is not Reason.NAME_NOT_FOUND:
             break
     return lookup
 
 
-def _race(name: str, types: tuple[str, ...], conf: ResolvConf, *, recursion_desired: bool, modern: bool) -> Race:
+def _race(name: str, types: tuple[str, ...], conf: ResolvConf, asking: Asking, *, modern: bool) -> Race:
     """All that is asked for one name: each type of all servers, every `timeout / attempts` (whole milliseconds)."""
-    transport: Transport = "tcp" if conf.use_tcp else "udp"
     queries = tuple(
-        Query(server, name, kind, transport, recursion_desired)
+        Query(server, name, kind, conf.transport, asking)
         for kind in types
         for server in dict.fromkeys(conf.servers[:MAX_SERVERS])
     )
@@ -155,11 +155,11 @@ def _of_type(kind: str, steps: Sequence[Step]) -> Step:
     own = [step for step in steps if step.query.type == kind and step.reason is not Reason.CANCELLED]
     taken = [step for step in own if usable(step)]
     cut = next((step for step in taken if step.reason is Reason.TRUNCATED), None)
-    over_tcp = [step for step in own if cut and step.query == replace(cut.query, transport="tcp")]
+    over_tcp = [step for step in own if cut and step.query == cut.query._replace(transport="tcp")]
     if cut and over_tcp:
         last = over_tcp[-1]
         why = f"truncated over udp, and over tcp {last.reason}: {last.detail}".removesuffix(": ")
-        return last if usable(last) else replace(cut, detail=why)
+        return last if usable(last) else cut._replace(detail=why)
     return taken[0] if taken else min(own, key=telling)
 
 
@@ -167,4 +167,4 @@ def _as_held(step: Step) -> Step:
     """A truncated answer that nobody asks for again counts as what it holds."""
     if step.reason is not Reason.TRUNCATED:
         return step
-    return replace(step, reason=None if step.answers else Reason.NO_DATA, detail="truncated, and taken as it is")
+    return step._replace(reason=None if step.answers else Reason.NO_DATA, detail="truncated, and taken as it is")

@@ -9,26 +9,24 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from dns.message import QueryMessage
-
 from prober.reasons import Reason
 from prober.wire.datagram import Datagram, OpenDatagramSocket, Peer
-from prober.wire.dnsmessage import Query, Step, encode, judge
+from prober.wire.dnsmessage import Query, Sent, Step, encode, judge
 from prober.wire.errqueue import IcmpError
-from prober.wire.exchange import MAX_STRAYS, OURS, TcpExchange, explain
+from prober.wire.exchange import MAX_STRAYS, OURS, Channel, exchange_of, explain
 from prober.wire.musl import Heat
 from prober.wire.resolver import Ask, Race
 from prober.wire.stamps import Instant
 from prober.wire.trail import Trail
 
 
-async def perform_race(race: Race, trail: Trail) -> Sequence[Step]:
+async def perform_race(race: Race, trail: Trail, channel: Channel | None = None) -> Sequence[Step]:
     """Send the questions of `race`, round by round; a step for each time that one was sent.
 
     What is still on its way once every type has its answer ends as `cancelled`. OSError for errors of this process.
     """
     before = len(trail.steps)
-    running = _Running(race, trail)
+    running = _Running(race, trail, channel)
     try:
         await running.go()
     finally:
@@ -43,11 +41,12 @@ def _peer(query: Query) -> Peer:
 class _Running:
     """One race under way."""
 
-    def __init__(self, race: Race, trail: Trail) -> None:
+    def __init__(self, race: Race, trail: Trail, channel: Channel | None) -> None:
         self._race = race
         self._trail = trail
+        self._channel = channel
         self._heat = Heat(race)
-        self._messages: dict[str, QueryMessage] = {}
+        self._messages: dict[str, Sent] = {}
         """By type: all servers get the same message."""
         self._cannot: dict[Peer, str] = {}
         """Servers that cannot be reached, and why."""
@@ -108,12 +107,12 @@ class _Running:
 
     def _send(self, query: Query) -> None:
         """Send one question; a server that cannot be reached is left alone until the next round."""
-        if self._udp is None or query.transport == "tcp":
+        if self._udp is None or query.transport != "udp":
             self._spawn(query, self._connect(query))
             return
         self._trail.ask(query, Instant.now())
         try:
-            self._trail.ask(query, self._udp.send(self._messages[query.type].to_wire(), _peer(query)))
+            self._trail.ask(query, self._udp.send(self._messages[query.type].wire, _peer(query)))
         except OSError as error:
             if error.errno in OURS:
                 raise
@@ -121,9 +120,11 @@ class _Running:
 
     async def _connect(self, query: Query) -> None:
         """Ask one question over a connection of its own."""
-        exchange = TcpExchange(Ask((query,), self._race.wait), self._trail)
+        exchange = exchange_of(Ask((query,), self._race.wait), self._trail, self._channel)
         try:
-            await exchange.go()
+            await exchange.go(asyncio.get_running_loop().time() + self._race.wait)
+        except TimeoutError:
+            self._trail.give_up(Reason.TIMEOUT, "", (query,))
         except OSError as error:
             if error.errno in OURS:
                 raise
@@ -148,7 +149,7 @@ class _Running:
             for query in self._trail.waiting
             if query in self._race.queries and _peer(query) == peer
         }
-        known = any(got.data[:2] == message.id.to_bytes(2, "big") for message in waiting.values())
+        known = any(got.data[:2] == message.wire[:2] for message in waiting.values())
         step = judge(waiting, got.data) if known else None
         if step is not None:
             self._hear(step, got)
@@ -166,7 +167,7 @@ class _Running:
 
     def _weigh(self, step: Step) -> None:
         """Do what a step leads to."""
-        if step.query.transport == "tcp":
+        if step.query.transport != "udp":
             self._took = max(self._took, self._until_now())
         again = self._heat.hear(step)
         if again is not None:

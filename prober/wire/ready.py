@@ -1,4 +1,4 @@
-"""Waiting on the event loop until a non-blocking socket can go on. No deadlines; a cancelled wait leaves nothing."""
+"""Waiting on the event loop until a non-blocking socket can go on. A cancelled wait leaves nothing."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import asyncio
 import socket
 
 
-async def readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-    """Wait until `sock` has bytes, an end or an error to give."""
+async def readable(loop: asyncio.AbstractEventLoop, sock: socket.socket, until: float | None = None) -> None:
+    """Wait until `sock` has bytes, an end or an error to give; TimeoutError once the loop's time is `until`."""
     ready: asyncio.Future[None] = loop.create_future()
     descriptor = sock.fileno()
     loop.add_reader(descriptor, _resolve, ready)
+    timer = None if until is None else loop.call_at(until, _expire, ready)
     try:
         await ready
     finally:
         loop.remove_reader(descriptor)
+        if timer is not None:
+            timer.cancel()
 
 
 async def writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
@@ -31,3 +34,8 @@ async def writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None
 def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _expire(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())

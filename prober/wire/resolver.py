@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
+from prober.options import Transport
 from prober.reasons import Reason
-from prober.wire.dnsmessage import Query, Step, Transport, is_name
+from prober.wire.dnsedns import GLIBC_PAYLOAD, Asking
+from prober.wire.dnsmessage import Query, Step, is_name
 from prober.wire.resolvconf import ResolvConf, Server
 
 
@@ -25,8 +27,7 @@ class Sending(Enum):
     REOPEN = "one after the other's answer, each from a socket of its own (single-request-reopen)"
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Questions for one name to one server over one transport, and the seconds to wait for all of their answers.
 
     It is answered by one `Step` for each question that was sent, in their order.
@@ -37,16 +38,14 @@ class Ask:
     sending: Sending = Sending.TOGETHER
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A name to ask for, absolute, and the search suffix that made it; None: the name as it was given."""
 
     name: str
     suffix: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """How a lookup ended. `reason` is None where at least one type was answered.
 
     `steps` are those that decided it, all for one name, at most one per type; none where the name cannot be asked for.
@@ -67,8 +66,7 @@ class Lookup:
         return self.steps[0].query.name if self.steps else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Race:
+class Race(NamedTuple):
     """Questions for one name to all servers at once, from one socket: for each type the first usable answer counts.
 
     They leave in the order of `queries`; what is unanswered is asked again every `interval` seconds until `wait` are
@@ -121,6 +119,7 @@ def wait_for(conf: ResolvConf, position: int) -> float:
     return max(1.0, math.floor(seconds)) if float(conf.timeout).is_integer() else seconds
 
 
+_PLAIN: Final = Asking()
 #: RES_MAXRETRANS (seconds) and RES_MAXRETRY of resolv.h.
 _MAX_TIMEOUT, _MAX_ATTEMPTS = 30.0, 5
 #: From the best to know to the least: an answer of any kind tells more than an ICMP error, that more than silence.
@@ -136,7 +135,7 @@ def settles(step: Step) -> bool:
     """No other server is asked after this step (send_dg; over TCP, send_vc takes whatever it gets)."""
     if step.rcode is None or step.reason is Reason.MALFORMED:
         return False
-    if step.query.transport == "tcp":
+    if step.query.transport != "udp":
         return True
     return step.rcode not in _NEXT_SERVER and not step.lame and step.reason is not Reason.TRUNCATED
 
@@ -174,10 +173,10 @@ def verdict(failures: Sequence[Lookup]) -> Lookup:
 class _Glibc:
     """One lookup. What it learns about the servers (one of a pair was lost) holds until it ends."""
 
-    def __init__(self, types: tuple[str, ...], conf: ResolvConf, *, recursion_desired: bool) -> None:
+    def __init__(self, types: tuple[str, ...], conf: ResolvConf, asking: Asking) -> None:
         self._types = types
         self._conf = conf
-        self._recursion_desired = recursion_desired
+        self._asking = asking
         self._modes = list(Sending)
         if len(types) == 1:
             self._modes = [Sending.TOGETHER]
@@ -185,7 +184,8 @@ class _Glibc:
             self._modes = [Sending.REOPEN]
         elif conf.single_request:
             self._modes = [Sending.IN_TURN, Sending.REOPEN]
-        self._tcp = conf.use_tcp or conf.use_vc
+        self._stream: Transport = "tcp" if conf.transport == "udp" else conf.transport
+        self._tcp = conf.transport != "udp" or conf.use_vc
 
     def search(self, names: Sequence[Candidate]) -> Machine:
         """Walk the names until one is answered."""
@@ -206,7 +206,7 @@ class _Glibc:
         """Ask the servers in turn for one name, `attempts` rounds; the most telling steps, and whether any server
         could be reached at all.
         """
-        self._tcp = self._conf.use_tcp or self._conf.use_vc
+        self._tcp = self._conf.transport != "udp" or self._conf.use_vc
         best: Sequence[Step] = ()
         heard = False
         for _ in range(self._conf.attempts):
@@ -226,10 +226,10 @@ class _Glibc:
             if not any(step.reason is Reason.TRUNCATED and not step.lame for step in cut):
                 return cut
             self._tcp = True
-        steps = yield Ask(self._queries(name, server, "tcp"), wait)
+        steps = yield Ask(self._queries(name, server, self._stream), wait)
         if cut and not any(step.rcode for step in steps):
             why = f"truncated over udp, and over tcp {steps[0].reason}: {steps[0].detail}".removesuffix(": ")
-            return [replace(step, detail=why) if step.reason is Reason.TRUNCATED else step for step in cut]
+            return [step._replace(detail=why) if step.reason is Reason.TRUNCATED else step for step in cut]
         return steps
 
     def _udp(self, queries: tuple[Query, ...], wait: float) -> Generator[Ask, Sequence[Step], Sequence[Step]]:
@@ -242,10 +242,7 @@ class _Glibc:
             self._modes.pop(0)
 
     def _queries(self, name: str, server: Server, transport: Transport) -> tuple[Query, ...]:
-        return tuple(
-            Query(server, name, kind, transport, self._recursion_desired, self._conf.edns0, self._conf.trust_ad)
-            for kind in self._types
-        )
+        return tuple(Query(server, name, kind, transport, self._asking) for kind in self._types)
 
 
 def _tells(steps: Sequence[Step]) -> int:
@@ -257,7 +254,12 @@ def telling(step: Step) -> int:
     return _TELLING.index(step.reason)
 
 
-def glibc(name: str, types: tuple[str, ...], conf: ResolvConf, *, recursion_desired: bool = True) -> Machine:
+def glibc(name: str, types: tuple[str, ...], conf: ResolvConf, asking: Asking = _PLAIN) -> Machine:
     """Look up `name` for every one of `types` (one, or getaddrinfo's A and AAAA) as the GNU C library does."""
-    conf = replace(conf, timeout=min(conf.timeout, _MAX_TIMEOUT), attempts=min(conf.attempts, _MAX_ATTEMPTS))
-    return _Glibc(types, conf, recursion_desired=recursion_desired).search(candidates(name, conf))
+    if conf.timeout > _MAX_TIMEOUT or conf.attempts > _MAX_ATTEMPTS:
+        conf = replace(conf, timeout=min(conf.timeout, _MAX_TIMEOUT), attempts=min(conf.attempts, _MAX_ATTEMPTS))
+    if conf.edns0 and asking.payload is None:
+        asking = asking._replace(payload=GLIBC_PAYLOAD)
+    if conf.trust_ad:
+        asking = asking._replace(authentic_data=True)
+    return _Glibc(types, conf, asking).search(candidates(name, conf))

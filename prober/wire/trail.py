@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 from prober.reasons import Reason
 from prober.wire.dnsmessage import Query, Step
@@ -12,7 +11,7 @@ from prober.wire.stamps import Instant, Span
 
 
 class Trail:
-    """What a lookup has asked and heard so far. `changed` is called after every query and every step."""
+    """What a lookup has asked and heard so far."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -21,7 +20,6 @@ class Trail:
         """Name → seconds that the network took for its queries; those sent together count once."""
         self.kernel = True
         """Every query that has ended was answered, and timed by the kernel alone."""
-        self.changed: Callable[[], None] = lambda: None
 
     @property
     def asked(self) -> int:
@@ -45,18 +43,19 @@ class Trail:
     def ask(self, query: Query, sent: Instant) -> None:
         """`query` is on its way since `sent`."""
         self.waiting[query] = sent
-        self.changed()
 
     def hear(self, step: Step, since: Callable[[Instant], Span] | None = None) -> None:
         """`step` came of its query. `since` says how long after the asking; without it, until now."""
         sent = self.waiting.pop(step.query)
         took = Span(Instant.now().monotonic - sent.monotonic, kernel=False) if since is None else since(sent)
         self.kernel = self.kernel and took.kernel
-        self.steps.append(replace(step, seconds=took.seconds))
-        self.changed()
+        self.steps.append(step._replace(seconds=took.seconds))
 
-    def give_up(self, reason: Reason, detail: str = "", among: Collection[Query] | None = None) -> None:
-        """Every query still waiting, or those of them in `among`, ends with `reason`."""
+    def give_up(
+        self, reason: Reason, detail: str = "", among: Collection[Query] | None = None, took: Span | None = None
+    ) -> None:
+        """Every query still waiting, or those of them in `among`, ends with `reason`, after `took` or now."""
+        since = None if took is None else lambda _sent: took
         for query in tuple(self.waiting):
             if among is None or query in among:
-                self.hear(Step(query, reason, detail=detail))
+                self.hear(Step(query, reason, detail=detail), since)

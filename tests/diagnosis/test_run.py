@@ -182,7 +182,8 @@ def test_a_fault_of_our_own_accuses_nobody() -> None:
 def test_the_answer_of_a_wrong_zone_shows_what_came_and_what_was_wanted() -> None:
     expect = Expect(answers=("203.0.113.10",))
     cell = make_cell(Kind.DNS, "dns", "10.96.0.10", resource="api.example.com.", expect=expect)
-    found = verdict(cell, address="10.96.0.10", dns=(Reason.WRONG_ANSWER, {"answers": ["203.0.113.99"]}))
+    evidence = {"answers": ["203.0.113.99"], "detail": "expected 203.0.113.10"}
+    found = verdict(cell, address="10.96.0.10", dns=(Reason.WRONG_ANSWER, evidence))
     assert found.says == "10.96.0.10:53 answered 203.0.113.99 for api.example.com. (A), not 203.0.113.10."
 
 

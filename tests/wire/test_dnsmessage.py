@@ -13,21 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.reasons import REASONS, Layer, Reason
-from prober.wire.dnsmessage import EDNS_PAYLOAD, Query, Step, encode, is_name, judge, same_records
+from prober.wire.dnsedns import Asking
+from prober.wire.dnsmessage import Query, Sent, Step, encode, is_name, judge, same_records
 from prober.wire.resolvconf import Server
 from tests.support.nameserver import reply_to
 
 QUERY = Query(Server("127.0.0.1"), "web.example.", "A")
 SENT = encode(QUERY)
+ASKED = dns.message.from_wire(SENT.wire)
 Reply = Callable[[dns.message.Message], dns.message.Message]
 
 
-def judged(wire: bytes, query: Query = QUERY, sent: dns.message.QueryMessage = SENT) -> Step | None:
+def judged(wire: bytes, query: Query = QUERY, sent: Sent = SENT) -> Step | None:
     return judge({query: sent}, wire)
 
 
 def outcome(*answers: str, flags: str = "RA", code: str = "NOERROR") -> Step:
-    step = judged(reply_to(SENT, *answers, rcode=dns.rcode.from_text(code), flags=flags).to_wire())
+    step = judged(reply_to(ASKED, *answers, rcode=dns.rcode.from_text(code), flags=flags).to_wire())
     assert step is not None
     return step
 
@@ -77,7 +79,7 @@ def test_an_empty_answer_without_authority_or_recursion_is_lame(flags: str, lame
 
 
 def test_a_truncated_reply_counts_as_one_even_if_it_is_cut_in_the_middle() -> None:
-    whole = reply_to(SENT, "web.example. 60 IN A 10.0.0.2", "web.example. 60 IN A 10.0.0.1", flags="RA TC").to_wire()
+    whole = reply_to(ASKED, "web.example. 60 IN A 10.0.0.2", "web.example. 60 IN A 10.0.0.1", flags="RA TC").to_wire()
     for end in (len(whole), len(whole) - 3, len(whole) - 20):
         step = judged(whole[:end])
         assert step is not None
@@ -86,7 +88,7 @@ def test_a_truncated_reply_counts_as_one_even_if_it_is_cut_in_the_middle() -> No
 
 def test_over_tcp_the_truncation_bit_means_nothing() -> None:
     query = Query(Server("127.0.0.1"), "web.example.", "A", "tcp")
-    step = judged(reply_to(SENT, "web.example. 60 IN A 10.0.0.2", flags="RA TC").to_wire(), query)
+    step = judged(reply_to(ASKED, "web.example. 60 IN A 10.0.0.2", flags="RA TC").to_wire(), query)
     assert step is not None
     assert step.reason is None
 
@@ -116,11 +118,11 @@ def a_query(reply: dns.message.Message) -> dns.message.Message:
 
 @pytest.mark.parametrize("change", [another_id, another_question, another_type, no_question, a_query])
 def test_what_answers_another_question_is_passed_over(change: Reply) -> None:
-    assert judged(change(reply_to(SENT, "web.example. 60 IN A 10.0.0.1")).to_wire()) is None
+    assert judged(change(reply_to(ASKED, "web.example. 60 IN A 10.0.0.1")).to_wire()) is None
 
 
 def test_an_error_without_its_question_still_counts() -> None:
-    reply = no_question(reply_to(SENT, rcode=dns.rcode.REFUSED))
+    reply = no_question(reply_to(ASKED, rcode=dns.rcode.REFUSED))
     step = judged(reply.to_wire())
     assert step is not None
     assert step.reason is Reason.REFUSED
@@ -129,27 +131,24 @@ def test_an_error_without_its_question_still_counts() -> None:
 def test_of_a_pair_each_reply_finds_its_own_query() -> None:
     four, six = QUERY, Query(QUERY.server, QUERY.name, "AAAA")
     waiting = {four: SENT, six: encode(six)}
-    step = judge(waiting, reply_to(waiting[six], "web.example. 5 IN AAAA fd00::1").to_wire())
+    step = judge(
+        waiting, reply_to(dns.message.from_wire(waiting[six].wire), "web.example. 5 IN AAAA fd00::1").to_wire()
+    )
     assert step is not None
     assert (step.query, step.answers) == (six, ("fd00::1",))
-    broken = judge(waiting, waiting[six].id.to_bytes(2, "big") + b"\xff" * 30)
+    broken = judge(waiting, waiting[six].wire[:2] + b"\xff" * 30)
     assert broken is not None
     assert (broken.query, broken.reason) == (six, Reason.MALFORMED)
 
 
-HEAD = SENT.id.to_bytes(2, "big") + b"\x80\x00"
-LOOP = (
-    HEAD
-    + b"\x00\x01\x00\x01\x00\x00\x00\x00"
-    + SENT.to_wire()[12:]
-    + b"\xc0\x1d\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04"
-)
+HEAD = SENT.wire[:2] + b"\x80\x00"
+LOOP = HEAD + b"\x00\x01\x00\x01\x00\x00\x00\x00" + SENT.wire[12:] + b"\xc0\x1d\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04"
 
 
 @pytest.mark.parametrize(
     "wire",
     [b"", b"\x00", b"not dns at all", HEAD, HEAD + b"\xff" * 8, HEAD + b"\xff" * 65000, LOOP, LOOP + b"\xc0\x1d" * 9000,
-     SENT.to_wire()[:2] + b"\xa8\x00" + SENT.to_wire()[4:]],
+     SENT.wire[:2] + b"\xa8\x00" + SENT.wire[4:]],
     ids=["empty", "a byte", "text", "a cut head", "counts only", "huge", "compression loop", "many loops", "an update"],
 )  # fmt: skip
 def test_unreadable_bytes_are_malformed(wire: bytes) -> None:
@@ -161,7 +160,7 @@ def test_unreadable_bytes_are_malformed(wire: bytes) -> None:
 
 
 FULL = reply_to(
-    SENT, "web.example. 60 IN CNAME a.example.", "a.example. 60 IN A 10.0.0.1", "a.example. 5 IN HTTPS 1 . alpn=h2",
+    ASKED, "web.example. 60 IN CNAME a.example.", "a.example. 60 IN A 10.0.0.1", "a.example. 5 IN HTTPS 1 . alpn=h2",
     'a.example. 5 IN TXT "x"', "a.example. 5 IN SRV 1 2 3 b.example.",
 ).to_wire()  # fmt: skip
 
@@ -177,7 +176,7 @@ def test_no_damaged_reply_raises_or_leaves_the_closed_reasons(damage: list[tuple
 
 @given(st.binary(max_size=300))
 def test_no_bytes_behind_our_id_raise(tail: bytes) -> None:
-    step = judged(SENT.to_wire()[:2] + tail)
+    step = judged(SENT.wire[:2] + tail)
     assert step is None or step.reason in REASONS[Layer.DNS]
 
 
@@ -203,10 +202,12 @@ def test_records_compare_as_a_set_however_they_are_spelled(
 
 
 def test_a_query_carries_the_flags_it_was_given() -> None:
-    plain = encode(QUERY)
+    plain = dns.message.from_wire(encode(QUERY).wire)
     assert (plain.flags, plain.edns) == (dns.flags.RD, -1)
-    full = encode(Query(QUERY.server, "x.", "A", recursion_desired=False, edns0=True, trust_ad=True))
-    assert (full.flags, full.edns, full.payload) == (dns.flags.AD, 0, EDNS_PAYLOAD)
+    asking = Asking(recursion_desired=False, authentic_data=True, payload=1400, dnssec_ok=True, nsid=True)
+    full = dns.message.from_wire(encode(Query(QUERY.server, "x.", "A", asking=asking)).wire)
+    assert (full.flags, full.edns, full.payload) == (dns.flags.AD, 0, 1400)
+    assert (full.ednsflags & dns.flags.DO, [int(option.otype) for option in full.options]) == (dns.flags.DO, [3])
     assert len({encode(QUERY).id for _ in range(50)}) > 40
 
 

@@ -73,7 +73,7 @@ async def test_a_lost_answer_of_a_pair_is_the_signature_of_the_race() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_tcp_carries_both_questions_on_one_connection(family: Family) -> None:
     async with dns_server(family, WEB) as server:
-        lookup, _ = await ask(server, types=BOTH, conf=ResolvConf(use_tcp=True))
+        lookup, _ = await ask(server, types=BOTH, conf=ResolvConf(transport="tcp"))
     assert lookup.reason is None
     assert {asked.transport for asked in server.asked} == {"tcp"}
     assert len({asked.port for asked in server.asked}) == 1
@@ -95,7 +95,7 @@ async def test_answers_over_tcp_may_come_in_any_order_and_in_pieces() -> None:
         return [b"\x00" * 12] if len(held) < 2 else held
 
     async with dns_server(Family.IPV4, backwards) as server:
-        lookup, trail = await ask(server, types=BOTH, conf=ResolvConf(use_tcp=True, timeout=1.0))
+        lookup, trail = await ask(server, types=BOTH, conf=ResolvConf(transport="tcp", timeout=1.0))
     assert lookup.reason is None
     assert [step.query.type for step in trail.steps] == ["AAAA", "A"]
     assert [step.query.type for step in lookup.steps] == ["A", "AAAA"]
@@ -120,7 +120,7 @@ async def test_the_next_server_answers_where_the_first_fails() -> None:
 async def test_nobody_listening_is_unreachable_at_once(family: Family, tcp: bool) -> None:
     async with dns_server(family, WEB) as server:
         pass
-    lookup, trail = await ask(server, conf=ResolvConf(attempts=1, use_tcp=tcp))
+    lookup, trail = await ask(server, conf=ResolvConf(attempts=1, transport="tcp" if tcp else "udp"))
     assert lookup.reason is Reason.UNREACHABLE
     assert trail.seconds < 1.0
     if LINUX and not tcp:
@@ -136,7 +136,7 @@ async def test_a_zone_that_does_not_exist_is_unreachable() -> None:
 @pytest.mark.parametrize("tcp", [False, True])
 async def test_a_connection_closed_without_an_answer_is_the_servers_failure(tcp: bool) -> None:
     async with dns_server(Family.IPV4, silent) as server:
-        lookup, trail = await ask(server, conf=ResolvConf(attempts=1, use_tcp=tcp, timeout=0.05))
+        lookup, trail = await ask(server, conf=ResolvConf(attempts=1, transport="tcp" if tcp else "udp", timeout=0.05))
     assert lookup.reason is (Reason.SERVER_FAILURE if tcp else Reason.TIMEOUT)
     assert trail.steps[0].detail == ("connection closed before the answer" if tcp else "")
 
@@ -163,14 +163,12 @@ async def test_a_flood_of_wrong_answers_ends_as_malformed(tcp: bool) -> None:
         return [wrong] * (MAX_STRAYS + 1)
 
     async with dns_server(Family.IPV4, flood) as server:
-        lookup, _ = await ask(server, conf=ResolvConf(attempts=1, timeout=5.0, use_tcp=tcp))
+        lookup, _ = await ask(server, conf=ResolvConf(attempts=1, timeout=5.0, transport="tcp" if tcp else "udp"))
     assert lookup.reason is Reason.MALFORMED
 
 
 async def test_what_was_asked_survives_a_deadline() -> None:
-    heard: list[tuple[int, int]] = []
     trail = Trail()
-    trail.changed = lambda: heard.append((trail.asked, len(trail.steps)))
     async with dns_server(Family.IPV4, silent) as server:
         conf = ResolvConf(servers=(Server(server.address, server.port),), timeout=60.0)
         with pytest.raises(TimeoutError):
@@ -178,8 +176,6 @@ async def test_what_was_asked_survives_a_deadline() -> None:
                 await look_up("web", ("A",), conf, trail)
     assert [(step.query.name, step.reason) for step in trail.steps] == [("web.", Reason.TIMEOUT)]
     assert trail.steps[0].seconds >= 0.04
-    assert heard[0] == (1, 0)
-    assert heard[-1] == (1, 1)
 
 
 async def test_no_descriptors_left_is_our_own_error(monkeypatch: pytest.MonkeyPatch) -> None:

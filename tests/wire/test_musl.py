@@ -149,7 +149,7 @@ def test_what_is_truncated_is_asked_again_over_tcp_and_its_failure_ends_it_all()
     heat = Heat(race)
     a, aaaa = heat.due()
     over_tcp = heat.hear(step(a, "TC"))
-    assert over_tcp == replace(a, transport="tcp")
+    assert over_tcp == a._replace(transport="tcp")
     assert heat.due() == (aaaa,)
     assert heat.wants(over_tcp)
     heat.hear(step(over_tcp, "SERVFAIL"))
@@ -160,7 +160,7 @@ def test_a_truncated_answer_without_tcp_behind_it_says_why() -> None:
     machine = musl("web.", ("A",), POD)
     race = next(machine)
     (query,) = race.queries
-    failed = Step(replace(query, transport="tcp"), Reason.UNREACHABLE, detail="Connection refused")
+    failed = Step(query._replace(transport="tcp"), Reason.UNREACHABLE, detail="Connection refused")
     with pytest.raises(StopIteration) as over:
         machine.send([step(query, "TC"), failed])
     lookup: Lookup = over.value.value

@@ -96,7 +96,7 @@ async def test_tcp_that_closes_ends_the_lookup_at_once() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_a_probe_may_ask_over_tcp_where_musl_itself_would_not(family: Family) -> None:
     async with dns_server(family, WEB) as one, dns_server(family, always(dns.rcode.REFUSED)) as two:
-        lookup, _ = await ask(one, two, types=BOTH, conf=ResolvConf(use_tcp=True, timeout=2.0))
+        lookup, _ = await ask(one, two, types=BOTH, conf=ResolvConf(transport="tcp", timeout=2.0))
         assert lookup.reason is None
         assert {asked.transport for asked in one.asked} == {"tcp"}
         obeyed, _ = await ask(one, conf=ResolvConf(use_vc=True, timeout=2.0))

@@ -101,7 +101,7 @@ def test_options_override_singly() -> None:
     conf = parse(POD)
     assert conf.override(ResolverOptions()) == conf
     changed = conf.override(ResolverOptions(servers=("127.0.0.1:5353",), search=(), ndots=1, transport="tcp"))
-    assert changed == ResolvConf(servers=(Server("127.0.0.1", 5353),), ndots=1, use_tcp=True)
+    assert changed == ResolvConf(servers=(Server("127.0.0.1", 5353),), ndots=1, transport="tcp")
     assert conf.override(ResolverOptions(timeout=0.25, attempts=1)).search == conf.search
 
 

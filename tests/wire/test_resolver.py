@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from prober.reasons import Reason
+from prober.wire.dnsedns import GLIBC_PAYLOAD, Asking
 from prober.wire.dnsmessage import Query, Step
 from prober.wire.resolvconf import ResolvConf, Server
 from prober.wire.resolver import Ask, Lookup, Sending, candidates, conclude, glibc, wait_for
@@ -211,7 +212,7 @@ def test_a_truncated_answer_without_recursion_is_lame() -> None:
 
 
 def test_over_tcp_whatever_the_server_says_is_final() -> None:
-    lookup, asks = play(by_transport("", "SERVFAIL"), "x.", ResolvConf(servers=(ONE, TWO), use_tcp=True))
+    lookup, asks = play(by_transport("", "SERVFAIL"), "x.", ResolvConf(servers=(ONE, TWO), transport="tcp"))
     assert (lookup.reason, len(asks)) == (Reason.SERVER_FAILURE, 1)
 
 
@@ -259,8 +260,8 @@ def test_getaddrinfo_of_a_public_name_in_a_pod_sends_eight_queries() -> None:
 
 def test_flags_of_the_file_reach_the_query() -> None:
     conf = ResolvConf(edns0=True, trust_ad=True)
-    ask = next(glibc("x.", ("A",), conf, recursion_desired=False))
-    assert (ask.queries[0].edns0, ask.queries[0].trust_ad, ask.queries[0].recursion_desired) == (True, True, False)
+    ask = next(glibc("x.", ("A",), conf, Asking(recursion_desired=False)))
+    assert ask.queries[0].asking == Asking(recursion_desired=False, authentic_data=True, payload=GLIBC_PAYLOAD)
 
 
 def test_no_data_is_the_weakest_failure_of_a_pair() -> None:

@@ -25,6 +25,10 @@ def _is_service(facts: Facts) -> bool:
     return facts.cluster_service or (_is_question(facts) and ".svc" in facts["name"])
 
 
+def _other_answers(facts: Facts) -> bool:
+    return bool(facts.cell.expect.answers) and facts["detail"].startswith(": expected ")
+
+
 def _port_closed(facts: Facts) -> bool:
     """An ICMP port unreachable or a RST came back (the resolver says so in the kernel's words)."""
     return strerror(ECONNREFUSED) in facts["detail"]
@@ -127,6 +131,13 @@ ROWS = (
         "{server} answered {answers} for {name} ({type}), not {expected_answers}.",
         "Ask the zone's own server: if it agrees with us, a stale cache (wait out the TTL). Else another view of a "
         "split horizon, a wildcard under a search domain, or somebody who answers in the server's place.",
+        _ANSWERS, _other_answers,
+    ),
+    Row(
+        Layer.DNS, Reason.WRONG_ANSWER, Code.DNS_WRONG_ANSWER,
+        "{server} answered {answers} for {name} ({type}), which the probe does not take{detail}.",
+        "Ask the zone's own server with `dig +norecurse`: what it says differs from this one through caches (TTL), "
+        "views (addresses) or a resolver that does not validate (AD).",
         _ANSWERS,
     ),
 )  # fmt: skip
