@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from prober.options import Expect, KindOptions
+from prober.options import BasicAuth, Expect, KindOptions
 from prober.reasons import OURS, Family, Kind, Layer, Reason, Result, ladder
 
 #: What a layer saw, for people: plain JSON values only, never a secret, never a metric label.
@@ -60,6 +60,8 @@ class Endpoint:
     connect: tuple[str, int] | None = None
     """Where the connection really goes: host or address, and port. Names, SNI and Host stay those of the URL."""
     proxy: Endpoint | None = None
+    basic: BasicAuth | None = None
+    """Of a proxy: what it is to be shown (RFC 7617)."""
     service: ServiceRef | None = None
     addresses: Literal["one", "all"] = "one"
     shown: str = ""

@@ -79,6 +79,10 @@ def parse_connect(text: str) -> tuple[str, int]:
 
 def parse_proxy(text: str, shown: str | None = None) -> Endpoint:
     """The endpoint of an explicit proxy, `http://host:port`. ValueError with what is wrong."""
+    if "@" in text:
+        raise ValueError(
+            "credentials of a proxy stand beside its URL: {url: http://host:port, basic: {username, password}}"
+        )
     proxy = parse_url(text, shown)
     if proxy.scheme != "http" or proxy.resource != "/":
         raise ValueError("a proxy is written http://host:port")

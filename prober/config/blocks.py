@@ -13,6 +13,7 @@ from prober.config.dns_blocks import DNS_EXPECTATIONS, Finding, complaint, dns_b
 from prober.config.nodes import Document
 from prober.config.schema import Defaults
 from prober.config.settings import Asked, Settings
+from prober.config.targets import NO_COLON
 from prober.json_paths import check_path
 from prober.options import (
     Expect,
@@ -93,6 +94,8 @@ def _http(http: HttpOptions) -> Iterator[Finding]:
         yield ("method",), "CONNECT opens tunnels: a path's proxy: does that"
     if http.bearer is not None and http.basic is not None:
         yield ("bearer",), "either bearer or basic: a request has one Authorization"
+    if http.basic is not None and ":" in http.basic.username:
+        yield ("basic", "username"), NO_COLON
     for name, value in http.headers.items():
         if not _TOKEN.fullmatch(name):
             yield ("headers", name), "not the name of a header (RFC 9110 section 5.1)"

@@ -16,8 +16,12 @@ from prober.config.schema import ConfigFile
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^{}]*)?\}"}
 _URL: dict[str, Any] = {"type": "string", "description": "A URL alone stands for a mapping with this `url`."}
+_VALUE: dict[str, Any] = {
+    "type": ["string", "number", "boolean", "null", "array"],
+    "description": "What to be equal to.",
+}
 #: Definitions that a URL alone may stand for.
-_SHORT = ("TargetEntry", "PathEntry")
+_SHORT = ("TargetEntry", "PathEntry", "ProxyEntry")
 #: What variables are never filled into: it becomes a metric label.
 _LABELS = ("name", "targets", "labels", "target", "path", "family", "type", "transport", "server", "exclude")
 
@@ -37,6 +41,7 @@ def json_schema() -> dict[str, Any]:
     definitions["PathEntry"]["anyOf"] = [{"required": ["url"]}, {"required": ["endpoints"]}]
     for name in _SHORT:
         definitions[name] = {"anyOf": [definitions[name], _URL]}
+    definitions["JsonExpectation"] = {"anyOf": [definitions["JsonExpectation"], _VALUE]}
     definitions["Variable"] = _VARIABLE
     for name in ("Kind", "Layer", "Reason"):
         values = definitions[name]

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from prober.config import words
 from prober.config.words import refuse_variable
-from prober.options import Duration, Expect, KindOptions, Options
+from prober.options import BasicAuth, Duration, Expect, KindOptions, Options
 from prober.reasons import Family, Kind
 
 
@@ -122,6 +122,19 @@ class Endpoints(Options):
     """Port of the addresses: a number, or the name of the Service's port."""
 
 
+class ProxyEntry(Options):
+    """`proxy:` a tunnel by CONNECT. A URL alone may be written for the mapping."""
+
+    url: Text
+    """`http://host:port`"""
+    basic: BasicAuth | None = None
+    """`{username, password: secret}`, sent to the proxy (Proxy-Authorization)."""
+
+
+def _proxy(value: object) -> object:
+    return {"url": value} if isinstance(value, str) else value
+
+
 class PathEntry(Options):
     """One way to a target: a `url`, or the `endpoints` of a Service. A URL alone may be written for the mapping."""
 
@@ -131,8 +144,8 @@ class PathEntry(Options):
     endpoints: Endpoints | None = None
     connect: Text | None = None
     """`host:port` that the connection goes to; names, SNI and Host stay those of the URL."""
-    proxy: Text | None = None
-    """`http://host:port` of the proxy to go through; the environment's proxies are never used."""
+    proxy: Annotated[ProxyEntry, BeforeValidator(_proxy)] | None = None
+    """The proxy to go through, or its `http://host:port` alone; the environment's proxies are never used."""
     addresses: Addresses | None = None
     """`one` or `all` addresses of a name in every run."""
     families: Families = None

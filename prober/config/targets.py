@@ -17,6 +17,8 @@ from prober.config.substitute import shown
 from prober.model import Endpoint, Scheme, ServiceRef
 
 T = TypeVar("T")
+#: Against a `basic.username` that would end at its colon.
+NO_COLON = "a username holds no colon (RFC 7617 section 2)"
 
 
 def read_target(document: Document, name: str, data: object, defaults: Defaults) -> Target | None:
@@ -50,6 +52,8 @@ def _way(document: Document, loc: Loc, entry: PathEntry, defaults: Defaults) -> 
     own = literal_family(endpoint.first_hop[0])
     if own is not None and entry.families is not None and set(entry.families) != {own}:
         document.report((*loc, "families"), f"the path goes to an {own} address: no other family can reach it")
+    if entry.proxy is not None and entry.proxy.basic is not None and ":" in entry.proxy.basic.username:
+        document.report((*loc, "proxy", "basic", "username"), NO_COLON)
     return Way(endpoint, own, entry.families, entry.url) if len(document.problems) == before else None
 
 
@@ -86,7 +90,10 @@ def _endpoint(document: Document, loc: Loc, entry: PathEntry) -> Endpoint | None
     connect = None
     if entry.connect is not None:
         connect = _parse(document, (*loc, "connect"), lambda text, _: parse_connect(text), entry.connect)
-    proxy = _parse(document, (*loc, "proxy"), parse_proxy, entry.proxy)
+    proxy = None
+    if entry.proxy is not None:
+        proxy = _parse(document, (*loc, "proxy", "url"), parse_proxy, entry.proxy.url)
+        proxy = None if proxy is None else replace(proxy, basic=entry.proxy.basic)
     if entry.endpoints is None:
         return None if url is None else replace(url, connect=connect, proxy=proxy)
     namespace, _, name = entry.endpoints.service.partition("/")

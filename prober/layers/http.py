@@ -6,21 +6,23 @@ Redirects are evidence, never followed; a body is read up to `http.max_body`.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from functools import cache
 from uuid import uuid4
 
 from prober import __version__
 from prober.layers.base import Ascent, Failed
+from prober.layers.credentials import basic, bearer, hide, revealed, stands_for
 from prober.layers.http_evidence import EXCERPT, note, note_front_end, shown
 from prober.layers.http_judge import complaint
-from prober.options import BasicAuth, Secret, SecretFile, reveal
+from prober.options import Secret, SecretFile
 from prober.reasons import Kind, Reason
 from prober.wire.http import Call, HttpBroken, HttpClient, Record, Version
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5
 _ZONE = re.compile(r"%[^]]*")
+
+__all__ = ["authority", "bearer", "compose", "exchange", "judge", "request"]
 
 
 async def request(ascent: Ascent) -> None:
@@ -88,11 +90,6 @@ def judge(ascent: Ascent, record: Record, failure: Failed | None) -> None:
     raise failure
 
 
-def bearer(ascent: Ascent, token: str, where: str) -> str:
-    """The value of `authorization` for a token (RFC 6750); people will see `where` in its place."""
-    return f"Bearer {_hide(ascent, token, where)}"
-
-
 @cache
 def _defaults() -> dict[bytes, bytes]:
     return {
@@ -115,12 +112,12 @@ def _asked(ascent: Ascent) -> dict[str, str]:
     options = ascent.cell.options.http
     asked: dict[str, str] = {}
     if options.basic is not None:
-        asked["authorization"] = _basic(ascent, options.basic)
+        asked["authorization"] = basic(ascent, options.basic)
     if options.bearer is not None:
-        asked["authorization"] = bearer(ascent, _reveal(options.bearer), _stands_for(options.bearer))
+        asked["authorization"] = bearer(ascent, revealed(options.bearer), stands_for(options.bearer))
     for name, value in options.headers.items():
-        text = _reveal(value)
-        asked[name] = _hide(ascent, text, str(value)) if isinstance(value, SecretFile) else text
+        text = revealed(value)
+        asked[name] = hide(ascent, text, str(value)) if isinstance(value, SecretFile) else text
     return asked
 
 
@@ -133,33 +130,8 @@ def _body(ascent: Ascent, body: Secret | None) -> bytes:
     except OSError as error:
         raise Failed(Reason.INTERNAL, f"cannot read the body {body}: {error.strerror}") from error
     for text in {content.decode("utf-8", "replace"), content.decode("utf-8", "replace").strip()}:
-        _hide(ascent, text, str(body))
+        hide(ascent, text, str(body))
     return content
-
-
-def _basic(ascent: Ascent, basic: BasicAuth) -> str:
-    """RFC 7617. The encoded pair is as secret as the password in it."""
-    where = _stands_for(basic.password)
-    password = _hide(ascent, _reveal(basic.password), where)
-    pair = b64encode(f"{basic.username}:{password}".encode()).decode("ascii")
-    return f"Basic {_hide(ascent, pair, f'base64({basic.username}:{where})')}"
-
-
-def _stands_for(secret: Secret) -> str:
-    return str(secret) if isinstance(secret, SecretFile) else "[secret]"
-
-
-def _hide(ascent: Ascent, value: str, where: str) -> str:
-    """Hide `value`; one that came through `${VAR}` is hidden already, under its better name."""
-    return value if value in ascent.hidden else ascent.hide(value, where)
-
-
-def _reveal(secret: Secret) -> str:
-    try:
-        return reveal(secret)
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise Failed(Reason.INTERNAL, f"cannot read the secret {secret}: {why}") from error
 
 
 def _checked_name(name: str) -> bytes:

@@ -23,6 +23,7 @@ _KEPT: Final = {
     b"content-length": "content_length",
     b"retry-after": "retry_after",
     b"www-authenticate": "www_authenticate",
+    b"proxy-status": "proxy_status",
     b"age": "age",
     b"alt-svc": "alt_svc",
     b"traceparent": "traceparent",

@@ -7,11 +7,15 @@ from typing import Final
 import h11
 
 from prober.layers.base import Ascent, Failed, network_time
+from prober.layers.credentials import basic
+from prober.layers.http_evidence import shown
 from prober.reasons import Reason
 from prober.wire.stream import Stream, Times, times_of
 
 #: Bytes of response header that a proxy may send.
 MAX_HEAD: Final = 64 * 1024
+#: Response fields worth keeping; Proxy-Status (RFC 9209) says what went wrong behind the proxy.
+_KEPT: Final = frozenset({b"via", b"server", b"proxy-authenticate", b"proxy-status", b"x-squid-error"})
 
 
 async def tunnel(ascent: Ascent) -> None:
@@ -22,9 +26,13 @@ async def tunnel(ascent: Ascent) -> None:
     host, port = endpoint.connect or (endpoint.host, endpoint.port)
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     ascent.evidence["connect"] = authority
+    fields = [("Host", authority)]
+    if endpoint.proxy is not None and endpoint.proxy.basic is not None:
+        fields.append(("Proxy-Authorization", basic(ascent, endpoint.proxy.basic)))
+        ascent.evidence["credentials"] = "basic"
     try:
         with network_time(ascent):
-            response, early = await _connect(ascent.stream, authority)
+            response, early = await _connect(ascent.stream, fields)
     except h11.RemoteProtocolError as error:
         raise Failed(Reason.PROXY_FAILED, f"not an HTTP answer: {error}") from error
     except (ConnectionResetError, BrokenPipeError) as error:
@@ -33,18 +41,21 @@ async def tunnel(ascent: Ascent) -> None:
         raise Failed(Reason.CLOSED)
     ascent.evidence["status"] = response.status_code
     for name, value in response.headers:
-        if name in (b"via", b"server", b"proxy-authenticate", b"x-squid-error"):
-            ascent.evidence[name.decode("ascii")] = value.decode("latin-1")
+        if name in _KEPT:
+            ascent.evidence[name.decode("ascii")] = shown(ascent, value)
     if not 200 <= response.status_code < 300:
         raise Failed(reason_of(response.status_code))
     if early:
         ascent.stream = _Early(ascent.stream, early)
 
 
-async def _connect(stream: Stream, authority: str) -> tuple[h11.InformationalResponse | h11.Response | None, bytes]:
-    """The final response to CONNECT and the bytes of the tunnel that came with it; None if the proxy hung up."""
+async def _connect(
+    stream: Stream, fields: list[tuple[str, str]]
+) -> tuple[h11.InformationalResponse | h11.Response | None, bytes]:
+    """The final response to CONNECT with `fields`, Host first, and the bytes of the tunnel that came with it; None if
+    the proxy hung up."""
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-    request = h11.Request(method="CONNECT", target=authority, headers=[("Host", authority)])
+    request = h11.Request(method="CONNECT", target=fields[0][1], headers=fields)
     head = connection.send(request) or b""
     await stream.send(head + (connection.send(h11.EndOfMessage()) or b""))
     received = b""

@@ -12,7 +12,7 @@ import pytest
 
 from prober.export.reproduce import reproduce
 from prober.model import Blame, Cell, Endpoint, Evidence, Outcome, Run, ServiceRef
-from prober.options import Expect, HttpOptions, SecretFile
+from prober.options import BasicAuth, Expect, HttpOptions, SecretFile
 from prober.reasons import REASONS, Family, Kind, Layer, Reason, Result
 from tests.support.cells import make_cell
 
@@ -107,6 +107,17 @@ def test_behind_a_proxy_every_tool_goes_through_it() -> None:
     assert grpc.startswith("https_proxy=http://203.0.113.10:3128 grpcurl ")
     assert " api.example.com:443 " in grpc
     assert line(Kind.HTTP, "https", Layer.DNS, proxy=PROXY) == "dig proxy A +search"
+
+
+def test_credentials_of_a_proxy_stay_out_of_sight() -> None:
+    file = SecretFile(file=Path("/run/proxy pw"))
+    proxy = Endpoint("http", "proxy", 3128, basic=BasicAuth(username="me", password=file))
+    assert line(Kind.HTTP, "https", proxy=proxy).startswith(f"""{TUNNEL} --proxy-user "me:$(cat '/run/proxy pw')" """)
+    assert " -proxy_user me -proxy_pass 'file:/run/proxy pw' " in line(Kind.TLS, "tls", Layer.TLS, proxy=proxy)
+    grpc = line(Kind.GRPC, "grpcs", proxy=proxy)
+    assert grpc.startswith("""https_proxy="http://me:$(cat '/run/proxy pw')@203.0.113.10:3128" grpcurl """)
+    literal = Endpoint("http", "proxy", 3128, basic=BasicAuth(username="me", password="hunter2"))
+    assert "-proxy_pass 'pass:***' " in line(Kind.TLS, "tls", Layer.TLS, proxy=literal)
 
 
 DNS = {"host": "10.96.0.10", "resource": "web.app"}

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from base64 import b64encode
+from pathlib import Path
 
 import pytest
 
+from prober.diagnosis.run import explain
 from prober.engine.climb import climb
+from prober.export.runs import run_as_dict
 from prober.lab.certificates import CertificateFiles
 from prober.lab.tls import make_context
 from prober.layers.base import Kit
 from prober.model import Endpoint, Run
+from prober.options import BasicAuth, SecretFile
 from prober.reasons import Family, Kind, Layer, Reason
 from tests.support.cells import FAMILIES, LOOPBACK, facts, make_cell
 from tests.support.threaded import Talk, read_to_the_end, reset, serve
@@ -37,9 +42,12 @@ def answering(response: bytes) -> Talk:
     return talk
 
 
-async def through(family: Family, port: int, target_port: int, *, timeout: float = 2.0, ca: str | None = None) -> Run:
+async def through(
+    family: Family, port: int, target_port: int, *, timeout: float = 2.0, ca: str | None = None,
+    basic: BasicAuth | None = None,
+) -> Run:  # fmt: skip
     address = LOOPBACK[family]
-    proxy = Endpoint("http", address, port)
+    proxy = Endpoint("http", address, port, basic=basic)
     cell = make_cell(
         Kind.TLS, "tls", NAME, target_port, family=family, timeout=timeout, proxy=proxy,
         options={"tls": {"ca_file": ca}},
@@ -128,3 +136,45 @@ async def test_bytes_that_come_with_the_answer_belong_to_the_tunnel() -> None:
         run = await through(Family.IPV4, port, 443)
     assert run.blame is not None
     assert (run.blame.layer, run.blame.reason) == (Layer.TLS, Reason.NOT_TLS)
+
+
+def asks_for(credentials: bytes) -> Talk:
+    """A proxy that opens the tunnel for these credentials alone, and tells what it was shown."""
+
+    def talk(sock: socket.socket) -> None:
+        shown = next((line for line in head(sock).split(b"\r\n") if line.lower().startswith(b"proxy-auth")), b"")
+        status = b"200 OK" if shown == b"Proxy-Authorization: Basic " + credentials else b"407 Who are you"
+        sock.sendall(b"HTTP/1.1 " + status + b"\r\nProxy-Authenticate: Basic realm=" + shown + b"\r\n\r\n")
+        read_to_the_end(sock)
+
+    return talk
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("password", "reason"), [("s3cret-pw", None), ("wrong-pw", Reason.PROXY_AUTH)])
+async def test_credentials_are_shown_to_the_proxy_and_to_nobody_else(
+    family: Family, password: str, reason: Reason | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text(f"{password}\n")
+    with serve(family, asks_for(b64encode(b"me:s3cret-pw"))) as port:
+        run = await through(
+            family, port, 443, timeout=0.5, basic=BasicAuth(username="me", password=SecretFile(file=file))
+        )
+    proxy = run.outcome(Layer.PROXY)
+    assert proxy is not None
+    assert proxy.reason is reason
+    assert proxy.evidence["credentials"] == "basic"
+    told = str(run_as_dict(run, None)) + str(explain(run))
+    assert password not in told
+    assert b64encode(f"me:{password}".encode()).decode() not in told
+    assert "proxy-authenticate" in proxy.evidence
+    if reason is not None:
+        assert f'--proxy-user "me:$(cat {file})"' in run_as_dict(run, None)["reproduce"]  # type: ignore[operator]
+        assert "does not take our credentials" in str(explain(run))
+
+
+async def test_a_password_that_cannot_be_read_is_our_fault(tmp_path: Path) -> None:
+    with serve(Family.IPV4, read_to_the_end) as port:
+        basic = BasicAuth(username="me", password=SecretFile(file=tmp_path / "none"))
+        assert (await through(Family.IPV4, port, 443, basic=basic)).ours

@@ -16,6 +16,10 @@ def _fallback_certificate(facts: Facts) -> bool:
     return "fake certificate" in shown or "traefik default" in shown or "ingress.local" in shown
 
 
+def _with_credentials(facts: Facts) -> bool:
+    return bool(facts.evidence.get("credentials"))
+
+
 def _is_api(facts: Facts) -> bool:
     return facts.api_server
 
@@ -30,9 +34,16 @@ PROXY = (
     ),
     Row(
         Layer.PROXY, Reason.PROXY_AUTH, Code.PROXY_WANTS_CREDENTIALS,
+        "The proxy at {where} does not take our credentials for {goal}: 407.",
+        "The username and password under proxy.basic: expired, rotated, or of another proxy? The Proxy-Authenticate "
+        "header in the evidence names the schemes that it takes; Basic is the one we speak.",
+        "the proxy is up and reads requests", _with_credentials,
+    ),
+    Row(
+        Layer.PROXY, Reason.PROXY_AUTH, Code.PROXY_WANTS_CREDENTIALS,
         "The proxy at {where} wants credentials before it connects to {goal}: 407.",
         "Does the proxy know this Pod's source address, or does it ask everyone to log in? The Proxy-Authenticate "
-        "header in the evidence names the scheme.",
+        "header in the evidence names the scheme; proxy.basic gives it a username and password.",
         "the proxy is up and reads requests",
     ),
     Row(

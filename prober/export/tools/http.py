@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from prober.export.shell import parts_of, quote, secret_parts
+from prober.export.shell import quote
 from prober.export.tools.line import Line
 from prober.export.tools.tls import ca_file
 from prober.model import Endpoint
@@ -33,7 +33,7 @@ def through_proxy(line: Line) -> list[str]:
 def grpcurl(line: Line) -> list[str]:
     """A health check (grpc.health.v1) of the same server and service."""
     options, endpoint = line.options, line.endpoint
-    command = [f"https_proxy={line.word(_proxy_url(endpoint.proxy, line.hop))}"] if endpoint.proxy is not None else []
+    command = [] if endpoint.proxy is None else [f"https_proxy={_proxy_variable(line, endpoint.proxy)}"]
     command += ["grpcurl", "-max-time", line.seconds()]
     command += _grpc_trust(line) if line.tls else ["-plaintext"]
     command += line.words("-authority", options.grpc.authority or endpoint.authority)
@@ -89,11 +89,22 @@ def _where(line: Line) -> list[str]:
 
 def _proxy(line: Line) -> list[str]:
     """A tunnel by CONNECT (RFC 9110 section 9.3.6) in every case, as our proxy layer does it."""
-    return ["-p", "--proxy", line.word(_proxy_url(line.endpoint.proxy, line.hop))]
+    proxy = line.endpoint.proxy
+    words = ["-p", "--proxy", line.word(_proxy_url(proxy, line.hop))]
+    return words if proxy is None or proxy.basic is None else [*words, "--proxy-user", line.user(proxy.basic)]
 
 
 def _proxy_url(proxy: Endpoint | None, hop: tuple[str, int]) -> str:
     return f"{proxy.scheme if proxy is not None else 'http'}://{host_port(*hop)}"
+
+
+def _proxy_variable(line: Line, proxy: Endpoint) -> str:
+    """The proxy as the environment says it, credentials in front (RFC 3986 section 3.2.1)."""
+    url = _proxy_url(proxy, line.hop)
+    if proxy.basic is None:
+        return line.word(url)
+    scheme, _, where = url.partition("//")
+    return quote([f"{scheme}//", *line.user_parts(proxy.basic), f"@{where}"])
 
 
 def _trust(line: Line) -> list[str]:
@@ -135,8 +146,7 @@ def _credentials(line: Line) -> list[str]:
     if options.bearer is not None:
         return ["-H", line.field("Authorization", options.bearer, scheme="Bearer ")]
     if options.basic is not None:
-        user = parts_of(f"{options.basic.username}:", line.cell.hidden)
-        return ["-u", quote([*user, *secret_parts(options.basic.password, line.cell.hidden)])]
+        return ["-u", line.user(options.basic)]
     return []
 
 

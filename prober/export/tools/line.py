@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import ceil
 
 from prober.addresses import is_literal
-from prober.export.shell import field_parts, parts_of, quote
+from prober.export.shell import field_parts, parts_of, quote, secret_parts
 from prober.model import Run
-from prober.options import Secret
+from prober.options import BasicAuth, Secret
 from prober.reasons import Family, Kind
 
 
@@ -42,6 +42,14 @@ class Line:
     def field(self, name: str, value: Secret, *, scheme: str = "") -> str:
         """A header or metadata field as one shell word, secrets masked or left to the shell."""
         return quote(field_parts(name, value, self.cell.hidden, scheme=scheme))
+
+    def user(self, basic: BasicAuth) -> str:
+        """`username:password` as one shell word, the password masked or left to the shell."""
+        return quote(self.user_parts(basic))
+
+    def user_parts(self, basic: BasicAuth) -> list[str]:
+        """The same in parts."""
+        return [*parts_of(f"{basic.username}:", self.cell.hidden), *secret_parts(basic.password, self.cell.hidden)]
 
     def seconds(self) -> str:
         """The timeout in whole seconds, at least 1."""

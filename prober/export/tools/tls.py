@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from prober.addresses import is_literal
+from prober.export.shell import quote, secret_parts
 from prober.export.tools.line import Line
-from prober.options import TlsOptions
+from prober.options import SecretFile, TlsOptions
 from prober.reasons import Kind
 from prober.units import host_port
 
@@ -17,7 +18,7 @@ def openssl(line: Line) -> list[str]:
     name = (options.server_name or line.endpoint.host).rstrip(".")
     command = ["openssl", "s_client", *line.words("-connect", host_port(*line.goal))]
     if line.proxied:
-        command += line.words("-proxy", host_port(*line.hop))
+        command += line.words("-proxy", host_port(*line.hop)) + _proxy_user(line)
     if is_literal(name):
         command += ["-noservername", *line.words("-verify_ip", name)]
     else:
@@ -28,6 +29,18 @@ def openssl(line: Line) -> list[str]:
     if alpn := line.cell.alpn:
         command += line.words("-alpn", ",".join(alpn))
     return [*command, *_openssl_versions(options), "-showcerts", "</dev/null"]
+
+
+def _proxy_user(line: Line) -> list[str]:
+    """Credentials for the proxy, the password in the forms of openssl-passphrase-options(1)."""
+    basic = line.endpoint.proxy.basic if line.endpoint.proxy is not None else None
+    if basic is None:
+        return []
+    if isinstance(basic.password, SecretFile):
+        password = line.word(f"file:{basic.password.file}")
+    else:
+        password = quote(["pass:", *secret_parts(basic.password, line.cell.hidden)])
+    return ["-proxy_user", line.word(basic.username), "-proxy_pass", password]
 
 
 def _openssl_versions(options: TlsOptions) -> list[str]:
