@@ -178,6 +178,9 @@ class Run:
     address: str | None = None
     port: int | None = None
     phases: Mapping[str, float] = field(default_factory=dict)
+    hops: tuple[Run, ...] = ()
+    """The climbs that its redirects led to, in order. Outcomes, address and phases are the first one's, `seconds` the
+    time of all."""
 
     @property
     def ours(self) -> bool:

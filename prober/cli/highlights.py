@@ -99,6 +99,8 @@ def _http(run: Run, evidence: Mapping[str, Any]) -> Facts:
         yield str(evidence["status"])
     if evidence.get("location"):
         yield f"to {evidence['location']}"
+    if evidence.get("redirects"):
+        yield f"{evidence['redirects']} redirect{'s' if evidence['redirects'] != 1 else ''} followed"
     if evidence.get("http_version"):
         yield f"HTTP/{evidence['http_version']}"
     if isinstance(evidence.get("bytes"), int):

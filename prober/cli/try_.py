@@ -52,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--http-version", choices=("auto", "1.1", "2"), default="auto", help="default: auto")
     parser.add_argument("-H", "--header", type=_header, action="append", default=[], metavar="'NAME: VALUE'",
                         help="a field of the request; may be given again")  # fmt: skip
+    parser.add_argument("-L", "--follow", type=int, default=0, metavar="N", help="follow up to N redirects")
     parser.add_argument("-o", "--output", choices=("text", "ndjson"), default="text", help="default: text")
 
 
@@ -129,7 +130,7 @@ def _families(args: argparse.Namespace, vantage: Vantage) -> Sequence[Family]:
 
 def _options(args: argparse.Namespace) -> KindOptions:
     blocks: dict[str, dict[str, Any]] = {
-        "http": {"version": args.http_version, "headers": dict(args.header)},
+        "http": {"version": args.http_version, "headers": dict(args.header), "follow": args.follow},
         "tls": {"ca_file": args.ca, "verify": not args.insecure},
         "resolver": {"servers": tuple(args.server or ())},
     }

@@ -41,17 +41,25 @@ class _Scale:
 def waterfall(screen: Screen, runs: Sequence[Run], calm: Sequence[Run] = ()) -> Iterator[Text]:
     """The lines of all `runs`, one block for each, on the scale of the longest; the failures of `calm` are no alarm."""
     columns = min(60, max(20, round(screen.width * 0.34)))
-    scale = _Scale(max((_busy(run) for run in runs), default=0.0), columns, screen.width)
+    scale = _Scale(max((_busy(each) for run in runs for each in (run, *run.hops)), default=0.0), columns, screen.width)
     for number, run in enumerate(runs):
         if number:
             yield Text()
         quiet = any(run is one for one in calm)
-        yield screen.text(*_head(run, scale, quiet=quiet))
-        begin = 0.0
-        for outcome in run.outcomes:
-            if not (quiet and outcome.result is Result.SKIPPED):
-                yield screen.text(*_row(run, outcome, begin, scale, quiet=quiet), room=screen.width)
-            begin += outcome.seconds or 0.0
+        yield from _block(screen, run, scale, quiet=quiet)
+        for hop in run.hops:
+            yield screen.text(("  ↪ ", DIM), (hop.cell.endpoint.shown, DIM), room=screen.width)
+            yield from _block(screen, hop, scale, quiet=quiet)
+
+
+def _block(screen: Screen, run: Run, scale: _Scale, *, quiet: bool) -> Iterator[Text]:
+    """The lines of one climb."""
+    yield screen.text(*_head(run, scale, quiet=quiet))
+    begin = 0.0
+    for outcome in run.outcomes:
+        if not (quiet and outcome.result is Result.SKIPPED):
+            yield screen.text(*_row(run, outcome, begin, scale, quiet=quiet), room=screen.width)
+        begin += outcome.seconds or 0.0
 
 
 def _busy(run: Run) -> float:

@@ -56,6 +56,8 @@ def check_blocks(document: Document, asked: Asked, settings: Settings) -> None:
     if asked.probe.kind is not Kind.DNS and len(settings.options.resolver.profile) > 1:
         message = f"only kind dns asks as several, this is kind {asked.probe.kind}"
         document.report(asked.block("resolver").where("profile"), message)
+    if asked.probe.kind is Kind.KUBERNETES and settings.options.http.follow:
+        document.report(asked.block("http").where("follow"), "kind kubernetes follows no redirects (kind http does)")
     icmp, stack = settings.options.icmp, asked.block("icmp")
     if asked.probe.kind is Kind.ICMP and (icmp.count - 1) * icmp.gap >= settings.timeout:
         document.report(stack.where("count"), "{} requests, gap apart, don't fit into the timeout")

@@ -26,6 +26,8 @@ def explain(run: Run) -> Verdict | None:
     if blame is None:
         return _missed(run)
     facts = Facts(run, blame.layer)
+    if (hop := facts.evidence.get("hop")) and (onward := explain(run.hops[hop - 1])) is not None:
+        return _of_hop(run, blame, hop, onward)
     row = _row(blame, facts)
     says = row.says.format_map(facts)
     if run.cell.expect.failed is not None and blame.reason is not Reason.UNEXPECTED_SUCCESS and not run.ours:
@@ -35,6 +37,15 @@ def explain(run: Run) -> Verdict | None:
     return _hidden(
         Verdict(row.code, blame.layer, blame.reason, says, ruled_out, row.next_check.format_map(facts)), run.cell
     )
+
+
+def _of_hop(run: Run, blame: Blame, hop: int, onward: Verdict) -> Verdict:
+    """The verdict of a run whose redirect number `hop` led to a failure: that climb's own, and how one gets there."""
+    led = run.hops[hop - 1]
+    layer = led.blame.layer if led.blame is not None else blame.layer
+    says = f"Redirect {hop} leads to {led.cell.endpoint.shown}, where {layer} fails. {onward.says}"
+    below = (*_proved_below(run, blame.layer), *(f"Behind the redirect: {text}" for text in onward.ruled_out))
+    return _hidden(replace(onward, layer=blame.layer, reason=blame.reason, says=says, ruled_out=below), run.cell)
 
 
 def _hidden(verdict: Verdict, cell: Cell) -> Verdict:

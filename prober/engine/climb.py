@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
 
 from prober.engine.deadline import Deadline
 from prober.engine.judge import judge
+from prober.engine.redirects import Chain
 from prober.layers.base import Ascent, Failed, Kit, Skipped
 from prober.layers.rungs import rung_of
 from prober.model import Blame, Cell, Outcome, Run
@@ -98,6 +99,34 @@ async def _climb_fork(state: _Climb, rungs: Sequence[Layer]) -> Run:
 
 
 async def _climb_on(state: _Climb, rungs: Sequence[Layer], deadline: Deadline) -> Run:
+    """Climb `rungs`, and then wherever the answer sends us, each time from the bottom and all under one deadline."""
+    run = await _ladder(state, rungs, deadline)
+    if state.ascent.onward is None:
+        return run
+    chain, latest = Chain(state.ascent.cell), state
+    while (onward := latest.ascent.onward) is not None:
+        ascent = latest.ascent
+        cell = chain.next(onward, (ascent.address or "", ascent.port), ascent.hidden)
+        if cell is None:
+            break
+        latest = _Climb(Ascent(cell, ascent.kit), perf_counter(), datetime.now(UTC), state.until, [])
+        latest.ascent.hidden = dict(ascent.hidden)
+        chain.hops.append(await _hop(latest, deadline))
+    state.outcomes[-1] = chain.judged(state.outcomes[-1])
+    return replace(_finish(state, (), sum(hop.seconds for hop in chain.hops)), hops=tuple(chain.hops))
+
+
+async def _hop(state: _Climb, deadline: Deadline) -> Run:
+    """Climb the whole ladder of a redirect's URL, at the first of its addresses."""
+    dns, *rungs = state.ascent.cell.ladder
+    await _step(state, dns, deadline)
+    if state.outcomes[-1].result is Result.FAILED:
+        return _finish(state, rungs)
+    state.ascent.address = next(iter(state.ascent.addresses), None)
+    return await _ladder(state, rungs, deadline)
+
+
+async def _ladder(state: _Climb, rungs: Sequence[Layer], deadline: Deadline) -> Run:
     """Climb `rungs` in order until one does not hold, then close what was opened."""
     try:
         for position, layer in enumerate(rungs, 1):
@@ -159,11 +188,11 @@ def _log_once(layer: Layer, cell: Cell, error: Exception) -> None:
         log.error("internal error in layer %s of %s (logged once)", layer, cell.id, exc_info=error)
 
 
-def _finish(state: _Climb, above: Sequence[Layer]) -> Run:
-    """The run, with the rungs `above` the last one climbed marked as skipped."""
+def _finish(state: _Climb, above: Sequence[Layer], later: float = 0.0) -> Run:
+    """The run, with the rungs `above` the last one climbed marked as skipped; its redirects took `later` seconds."""
     cell, ascent = state.ascent.cell, state.ascent
     skipped = (Outcome(layer, Result.SKIPPED, None, Reason.SKIPPED_BELOW) for layer in above)
-    outcomes, ok, blame = judge(cell, (*state.outcomes, *skipped))
+    outcomes, ok, blame = judge(cell, (*state.outcomes, *skipped), later)
     reached = ascent.port if ascent.address is not None else None
     return Run(cell, state.started_at, perf_counter() - state.began, outcomes, ok, blame, ascent.address, reached,
                ascent.phases)  # fmt: skip

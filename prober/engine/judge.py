@@ -9,14 +9,16 @@ from prober.model import Blame, Cell, Evidence, Outcome
 from prober.reasons import Layer, Reason, Result
 
 
-def judge(cell: Cell, outcomes: Sequence[Outcome]) -> tuple[tuple[Outcome, ...], bool, Blame | None]:
-    """The outcomes as they count, whether the run is good, and the blame if it is not."""
+def judge(
+    cell: Cell, outcomes: Sequence[Outcome], later: float = 0.0
+) -> tuple[tuple[Outcome, ...], bool, Blame | None]:
+    """The outcomes as they count, whether the run is good, and the blame if it is not; redirects took `later` s."""
     if cell.expect.failed is not None:
         return _negative(cell, cell.expect.failed, outcomes)
     within = tuple([_within_budget(cell, outcome) for outcome in outcomes] if cell.budget else outcomes)
     blame = _first_failure(within)
     if blame is None and (total := cell.budget.get("total")) is not None:
-        within, blame = _within_total(total, within)
+        within, blame = _within_total(total, within, later)
     return within, blame is None, blame
 
 
@@ -27,11 +29,13 @@ def _within_budget(cell: Cell, outcome: Outcome) -> Outcome:
     return _over(outcome, budget)
 
 
-def _within_total(budget: float, outcomes: tuple[Outcome, ...]) -> tuple[tuple[Outcome, ...], Blame | None]:
-    """Over the whole budget: the slowest layer is to blame."""
-    if sum(o.seconds or 0.0 for o in outcomes) <= budget:
+def _within_total(
+    budget: float, outcomes: tuple[Outcome, ...], later: float
+) -> tuple[tuple[Outcome, ...], Blame | None]:
+    """Over the whole budget: the slowest layer is to blame, http for what its redirects took."""
+    if sum(o.seconds or 0.0 for o in outcomes) + later <= budget:
         return outcomes, None
-    slowest = max(outcomes, key=lambda o: o.seconds or 0.0)
+    slowest = max(outcomes, key=lambda o: (o.seconds or 0.0) + (later if o.layer is Layer.HTTP else 0.0))
     return (
         tuple(_over(o, budget, total=True) if o is slowest else o for o in outcomes),
         Blame(slowest.layer, Reason.OVER_BUDGET),

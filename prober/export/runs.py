@@ -14,7 +14,7 @@ def run_as_dict(run: Run, vantage: Vantage | None) -> dict[str, object]:
     """`run` as one JSON object; `vantage` is null where it is not known.
 
     Times are seconds rounded to the microsecond, `started_at` is RFC 3339 in UTC. `phases` is there only where
-    the http layer got far enough to have any.
+    the http layer got far enough to have any, `hops` only where redirects were followed.
     """
     shown: dict[str, object] = {
         "probe": run.cell.probe,
@@ -33,8 +33,18 @@ def run_as_dict(run: Run, vantage: Vantage | None) -> dict[str, object]:
     }
     if run.phases:
         shown["phases"] = {name: round(seconds, 6) for name, seconds in run.phases.items()}
+    if run.hops:
+        shown["hops"] = [_hop(hop) for hop in run.hops]
     shown["reproduce"] = reproduce(run)
     return shown
+
+
+def _hop(run: Run) -> dict[str, object]:
+    """A climb that a redirect led to: `url` is shown without what must be hidden."""
+    shown: dict[str, object] = {"url": run.cell.endpoint.shown}
+    whole = run_as_dict(run, None)
+    kept = ("started_at", "ok", "seconds", "address", "port", "blame", "layers", "phases")
+    return shown | {key: whole[key] for key in kept if key in whole}
 
 
 def verdict_as_dict(verdict: Verdict) -> dict[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from prober.model import Cell, Evidence
 from prober.reasons import Layer, Reason
@@ -17,6 +17,13 @@ from prober.wire.stream import Stream, times_of
 
 Clock = Literal["kernel", "user"]
 """Whose moments a time is made of: the kernel's (stamps, TCP_INFO), or this process's, its event loop included."""
+
+
+class Onward(NamedTuple):
+    """Where an answer that is to be followed sends us: its Location as sent, and its status."""
+
+    location: str
+    status: int
 
 
 class Failed(Exception):
@@ -74,11 +81,12 @@ class Ascent:
     `address` and `port` are where the connection goes: preset for a literal, else set from `addresses`, which the
     dns rung fills. `stream` is what tcp opened, proxy passed through and tls wrapped. A rung that knows the network's
     time better than the engine's stopwatch around it calls `took`, which sets `seconds`, `waited` (as much, or more:
-    pauses on purpose, other connections) and `clock`.
+    pauses on purpose, other connections) and `clock`. An http rung whose answer is to be followed sets `onward`,
+    and judges nothing: that waits for the last answer.
     """
 
-    __slots__ = ("address", "addresses", "alpn", "cell", "clock", "evidence", "hidden", "kit", "phases", "port",
-                 "seconds", "stream", "waited")  # fmt: skip
+    __slots__ = ("address", "addresses", "alpn", "cell", "clock", "evidence", "hidden", "kit", "onward", "phases",
+                 "port", "seconds", "stream", "waited")  # fmt: skip
 
     def __init__(self, cell: Cell, kit: Kit) -> None:
         self.cell = cell
@@ -89,6 +97,7 @@ class Ascent:
         self.stream: Stream | None = None
         self.alpn: str | None = None
         self.phases: dict[str, float] = {}
+        self.onward: Onward | None = None
         self.begin_rung()
         self.hidden: dict[str, str] = dict(cell.hidden)
 

@@ -1,6 +1,7 @@
 """The http rung: one request on the connection that the rungs below opened, and the judgement of its answer.
 
-Redirects are evidence, never followed; a body is read up to `http.max_body`.
+A redirect is evidence; where `http.follow` says so the engine climbs on to where it leads. A body is read up to
+`http.max_body`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from functools import cache
 from uuid import uuid4
 
 from prober import __version__
-from prober.layers.base import Ascent, Failed
+from prober.layers.base import Ascent, Failed, Onward
 from prober.layers.credentials import basic, bearer, hide, revealed, stands_for
 from prober.layers.http_evidence import EXCERPT, note, note_front_end, shown
-from prober.layers.http_judge import complaint
+from prober.layers.http_judge import REDIRECTS, complaint
 from prober.options import Secret, SecretFile
 from prober.reasons import Kind, Reason
 from prober.wire.http import Call, HttpBroken, HttpClient, Record, Version
@@ -35,6 +36,9 @@ async def request(ascent: Ascent) -> None:
     target = endpoint.resource or "/"
     call = Call(options.method, endpoint.scheme, authority(ascent), target, list(fields.items()), body)
     record, overlong = await exchange(ascent, call)
+    if options.follow and record.status in REDIRECTS:
+        ascent.onward = Onward(record.value("location") or "", record.status)
+        return
     judge(ascent, record, complaint(ascent.cell.expect, record, overlong=overlong))
 
 

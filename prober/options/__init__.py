@@ -89,6 +89,9 @@ class HttpOptions(Options):
     """Text, or `{file: path}`: its bytes as they are, read anew at each run and never shown."""
     bearer: Secret | None = None
     basic: BasicAuth | None = None
+    follow: Annotated[Whole, Field(ge=0, le=20)] = 0
+    """Redirects that are followed, each a climb of its own under the same deadline; `expect` is held against the last
+    answer. 0: a redirect is the answer."""
     max_body: Annotated[Whole, Field(ge=0, le=64 * 1024 * 1024)] = 1024 * 1024
     """Bytes of response body that are read; what is longer fails with `body`."""
 

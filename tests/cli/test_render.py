@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from prober.cli.render import absent, show
-from prober.model import Run
+from prober.model import Endpoint, Run
 from prober.reasons import Family
 from tests.cli.samples import URL, VANTAGE, expired, good, no_record, screen, silent, slow, written
 
@@ -55,6 +56,13 @@ def test_bars_of_both_families_have_one_scale() -> None:
     """Twice the time is twice the bar."""
     bars = [line.count("█") for line in shown([good(V4), good(V6, 2.0)], 140).splitlines() if " tls " in line]
     assert bars[1] == pytest.approx(2 * bars[0], abs=1)
+
+
+def test_what_redirects_led_to_stands_below_with_its_own_layers() -> None:
+    away = Endpoint("http", "b", 80, shown="http://b/x")
+    first, hop = good(V4), replace(good(V4), cell=replace(good(V4).cell, endpoint=away))
+    above, _, below = shown([replace(first, hops=(hop,))], 100).partition("↪ http://b/x")
+    assert above.count(" tcp ") == below.count(" tcp ") == 1
 
 
 def test_in_a_pipe_there_is_no_colour() -> None:

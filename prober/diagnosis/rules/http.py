@@ -27,6 +27,10 @@ def _envoy_said(facts: Facts) -> bool:
     return facts.status in (502, 503, 504) and bool(facts.evidence.get("envoy_flag"))
 
 
+def _astray(facts: Facts) -> bool:
+    return bool(facts.evidence.get("astray"))
+
+
 def _api(*wanted: int) -> Callable[[Facts], bool]:
     return lambda facts: facts.api_server and (facts.status in wanted or (not wanted and facts.status >= 500))
 
@@ -145,8 +149,16 @@ ROWS = (
     ),
     Row(
         Layer.HTTP, Reason.REDIRECT, Code.UNEXPECTED_REDIRECT,
+        "{where} sends {request} elsewhere, and the redirects lead to no answer{detail}.",
+        "curl with the line below shows every hop. Back and forth between http and https is a front end that ends TLS "
+        "before an application that does not know (X-Forwarded-Proto); to a login page and back is a cookie that no "
+        "probe keeps; more hops than http.follow allows may be right: raise it.",
+        _ANSWERS, _astray,
+    ),
+    Row(
+        Layer.HTTP, Reason.REDIRECT, Code.UNEXPECTED_REDIRECT,
         "{where} sends {request} elsewhere ({status} to {location}), which this probe does not expect.",
-        "Redirects are evidence here and never followed: probe that URL if it is right. To https or a login page is a "
+        "This probe follows no redirects (http.follow): probe that URL if it is right. To https or a login page is a "
         "missing header or credential; back to itself is a front end that ends TLS before an application that does "
         "not know.",
         _ANSWERS,

@@ -18,7 +18,7 @@ def curl(line: Line) -> list[str]:
     """One request over one connection to the address that the run used, as our http layer makes it."""
     url = _url(line)
     command = ["curl", "-sv", "--max-time", f"{line.cell.timeout:g}", *_version(line), *_where(line)]
-    command += _trust(line) + _method_and_body(line) + _fields(line) + _credentials(line)
+    command += _follow(line) + _trust(line) + _method_and_body(line) + _fields(line) + _credentials(line)
     return [*command, *(["-g"] if any(sign in url for sign in "[]{}") else []), line.word(url)]
 
 
@@ -82,9 +82,15 @@ def _where(line: Line) -> list[str]:
     return [
         *proxy,
         "--connect-to",
-        line.word(f"::{host_port(host, port)}"),
+        line.word(f"{_from(line)}:{host_port(host, port)}"),
         *([] if line.proxied else line.family(host)),
     ]
+
+
+def _from(line: Line) -> str:
+    """What `--connect-to` is for: everything, or the first URL alone where there may be others."""
+    endpoint = line.endpoint
+    return host_port(endpoint.host, endpoint.port) if line.options.http.follow else ":"
 
 
 def _proxy(line: Line) -> list[str]:
@@ -105,6 +111,12 @@ def _proxy_variable(line: Line, proxy: Endpoint) -> str:
         return line.word(url)
     scheme, _, where = url.partition("//")
     return quote([f"{scheme}//", *line.user_parts(proxy.basic), f"@{where}"])
+
+
+def _follow(line: Line) -> list[str]:
+    """Redirects as the run followed them; curl keeps credentials to the first host as well."""
+    follow = line.options.http.follow if line.cell.kind is Kind.HTTP else 0
+    return ["-L", "--max-redirs", str(follow)] if follow else []
 
 
 def _trust(line: Line) -> list[str]:
