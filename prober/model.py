@@ -128,6 +128,8 @@ class Cell:
             return self.options.tls.alpn
         if self.kind is Kind.GRPC:
             return ("h2",)
+        if self.options.http.websocket is not None:
+            return ("http/1.1",)
         return {"auto": ("h2", "http/1.1"), "2": ("h2",), "1.1": ("http/1.1",)}[self.options.http.version]
 
     @property

@@ -103,6 +103,8 @@ def _http(run: Run, evidence: Mapping[str, Any]) -> Facts:
         yield f"{evidence['redirects']} redirect{'s' if evidence['redirects'] != 1 else ''} followed"
     if evidence.get("http_version"):
         yield f"HTTP/{evidence['http_version']}"
+    if evidence.get("held_seconds"):
+        yield f"held {human_seconds(evidence['held_seconds'])}"
     if isinstance(evidence.get("bytes"), int):
         yield human_bytes(evidence["bytes"])
     yield str(evidence.get("envoy_says") or "")

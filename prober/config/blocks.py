@@ -58,9 +58,14 @@ def check_blocks(document: Document, asked: Asked, settings: Settings) -> None:
         document.report(asked.block("resolver").where("profile"), message)
     if asked.probe.kind is Kind.KUBERNETES and settings.options.http.follow:
         document.report(asked.block("http").where("follow"), "kind kubernetes follows no redirects (kind http does)")
+    if asked.probe.kind is Kind.KUBERNETES and settings.options.http.websocket is not None:
+        document.report(asked.block("http").where("websocket"), "kind kubernetes opens no WebSocket (kind http does)")
     icmp, stack = settings.options.icmp, asked.block("icmp")
     if asked.probe.kind is Kind.ICMP and (icmp.count - 1) * icmp.gap >= settings.timeout:
         document.report(stack.where("count"), "{} requests, gap apart, don't fit into the timeout")
+    websocket = settings.options.http.websocket
+    if asked.probe.kind is Kind.HTTP and websocket is not None and websocket.hold >= settings.timeout:
+        document.report(asked.block("http").where("websocket", "hold"), "a hold of {} does not fit into the timeout")
 
 
 def check_defaults(document: Document, defaults: Defaults) -> None:
@@ -79,6 +84,8 @@ def check_expect(document: Document, asked: Asked, settings: Settings) -> None:
     version = settings.options.http.version
     if version != "auto" and expect.http_version is not None and not expect.http_version.startswith(version[:1]):
         document.report(stack.where("http_version"), f"http.version is {version}: this can't be met")
+    if settings.options.http.websocket is not None and kind is Kind.HTTP and expect.http_version == "2":
+        document.report(stack.where("http_version"), "a WebSocket begins with HTTP/1.1: this can't be met")
 
 
 def _tls(tls: TlsOptions) -> Iterator[Finding]:
@@ -96,6 +103,8 @@ def _http(http: HttpOptions) -> Iterator[Finding]:
         yield ("method",), "CONNECT opens tunnels: a path's proxy: does that"
     if http.bearer is not None and http.basic is not None:
         yield ("bearer",), "either bearer or basic: a request has one Authorization"
+    if http.websocket is not None:
+        yield from _websocket(http)
     if http.basic is not None and ":" in http.basic.username:
         yield ("basic", "username"), NO_COLON
     for name, value in http.headers.items():
@@ -107,6 +116,19 @@ def _http(http: HttpOptions) -> Iterator[Finding]:
             yield ("headers", name), "bearer or basic already set Authorization"
         elif isinstance(value, str) and re.search(r"[\r\n\0]", value):
             yield ("headers", name), "a header's value is one line"
+
+
+def _websocket(http: HttpOptions) -> Iterator[Finding]:
+    """What a handshake of RFC 6455 section 4.1 leaves no choice about."""
+    if http.method != "GET" or http.body is not None:
+        yield ("method" if http.method != "GET" else "body",), "a WebSocket begins with a GET without a body"
+    if http.version == "2":
+        yield ("version",), "a WebSocket begins with HTTP/1.1"
+    if http.follow:
+        yield ("follow",), "a WebSocket handshake is not redirected"
+    for name in http.headers:
+        if name.lower() in ("connection", "upgrade") or name.lower().startswith("sec-websocket-"):
+            yield ("headers", name), "the WebSocket handshake sets this one: leave it out"
 
 
 def _grpc(grpc: GrpcOptions) -> Iterator[Finding]:

@@ -79,6 +79,8 @@ class Code(StrEnum):
     UNEXPECTED_REDIRECT = "unexpected_redirect"
     UNEXPECTED_HEADER = "unexpected_header"
     UNEXPECTED_BODY = "unexpected_body"
+    WEBSOCKET_REFUSED = "websocket_refused"
+    WEBSOCKET_CUT = "websocket_cut"
     # grpc
     NOT_SERVING = "not_serving"
     HEALTH_NOT_IMPLEMENTED = "health_not_implemented"

@@ -180,6 +180,7 @@ def _answers(facts: Facts) -> dict[str, str]:
         "front_end": f" (Envoy says {evidence['envoy_flag']}: {evidence['envoy_says']})"
         if evidence.get("envoy_flag")
         else "",
+        "held": human_seconds(evidence.get("held_seconds") or 0.0),
         "failing": f" (failing: {failing})" if failing else "",
         "http_version": f"HTTP/{version}" if version else "another version",
         "expected_version": f"HTTP/{facts.cell.expect.http_version or http.version}",

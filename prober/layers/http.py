@@ -23,14 +23,19 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5
 _ZONE = re.compile(r"%[^]]*")
 
-__all__ = ["authority", "bearer", "compose", "exchange", "judge", "request"]
+__all__ = ["asked_fields", "authority", "bearer", "broken_off", "compose", "exchange", "judge", "request"]
 
 
 async def request(ascent: Ascent) -> None:
     """Send the request of `http:` and hold its answer against `expect:`."""
     endpoint, options = ascent.cell.endpoint, ascent.cell.options.http
+    if options.websocket is not None:
+        from prober.layers.websocket import upgrade  # of few cells, and it speaks on what stands here
+
+        await upgrade(ascent, options.websocket)
+        return
     body = _body(ascent, options.body)
-    fields = compose(ascent, _asked(ascent))
+    fields = compose(ascent, asked_fields(ascent))
     if options.body is not None or options.method in ("POST", "PUT", "PATCH"):
         fields.setdefault(b"content-length", b"%d" % len(body))
     target = endpoint.resource or "/"
@@ -74,14 +79,20 @@ async def exchange(ascent: Ascent, call: Call) -> tuple[Record, bool]:
     try:
         await ascent.kit.get(HttpClient).exchange(call, ascent.stream, _version(ascent), record)
     except HttpBroken as broken:
-        for name, value in broken.evidence.items():
-            ascent.evidence[name] = shown(ascent, value) if isinstance(value, str) else value
+        failure = broken_off(ascent, broken)
         if broken.reason is not Reason.BODY:
-            raise Failed(broken.reason, broken.detail) from broken
+            raise failure from broken
         return record, True
     finally:
         note(ascent, record)
     return record, False
+
+
+def broken_off(ascent: Ascent, broken: HttpBroken) -> Failed:
+    """The failure of an exchange that broke, its evidence noted."""
+    for name, value in broken.evidence.items():
+        ascent.evidence[name] = shown(ascent, value) if isinstance(value, str) else value
+    return Failed(broken.reason, broken.detail)
 
 
 def judge(ascent: Ascent, record: Record, failure: Failed | None) -> None:
@@ -111,7 +122,7 @@ def _version(ascent: Ascent) -> Version:
     return "2" if ascent.cell.prior_knowledge else "1.1"
 
 
-def _asked(ascent: Ascent) -> dict[str, str]:
+def asked_fields(ascent: Ascent) -> dict[str, str]:
     """The fields that `http:` asks for, secrets revealed and from now on hidden."""
     options = ascent.cell.options.http
     asked: dict[str, str] = {}

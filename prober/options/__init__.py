@@ -77,6 +77,15 @@ class BasicAuth(Options):
     password: Secret
 
 
+class WebSocketOptions(Options):
+    """`websocket:` the handshake of RFC 6455, and how long the connection has to stay open."""
+
+    hold: Duration = 0.0
+    """Idle time after the handshake, within the timeout: a close or reset in it is the failure. Pings are answered."""
+    subprotocol: Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] | None = None
+    """Offered, and to be chosen by the server."""
+
+
 class HttpOptions(Options):
     """`http:` the one request of a run."""
 
@@ -92,6 +101,8 @@ class HttpOptions(Options):
     follow: Annotated[Whole, Field(ge=0, le=20)] = 0
     """Redirects that are followed, each a climb of its own under the same deadline; `expect` is held against the last
     answer. 0: a redirect is the answer."""
+    websocket: WebSocketOptions | None = None
+    """Ask for a WebSocket over HTTP/1.1; 101 is then what is good."""
     max_body: Annotated[Whole, Field(ge=0, le=64 * 1024 * 1024)] = 1024 * 1024
     """Bytes of response body that are read; what is longer fails with `body`."""
 

@@ -170,7 +170,7 @@ async def test_credentials_are_shown_to_the_proxy_and_to_nobody_else(
     assert b64encode(f"me:{password}".encode()).decode() not in told
     assert "proxy-authenticate" in proxy.evidence
     if reason is not None:
-        assert f'--proxy-user "me:$(cat {file})"' in run_as_dict(run, None)["reproduce"]  # type: ignore[operator]
+        assert f'--proxy-user "me:$(cat {file})"' in str(run_as_dict(run, None)["reproduce"])
         assert "does not take our credentials" in str(explain(run))
 
 

@@ -35,6 +35,14 @@ def _api(*wanted: int) -> Callable[[Facts], bool]:
     return lambda facts: facts.api_server and (facts.status in wanted or (not wanted and facts.status >= 500))
 
 
+def _websocket(*wanted: int) -> Callable[[Facts], bool]:
+    return lambda facts: facts.cell.options.http.websocket is not None and facts.status in wanted
+
+
+def _held(facts: Facts) -> bool:
+    return "held_seconds" in facts.evidence
+
+
 ROWS = (
     Row(
         Layer.HTTP, Reason.STATUS, Code.ACCESS_DENIED,
@@ -63,6 +71,13 @@ ROWS = (
         "Who says it: an ingress without a rule for this Host and path, or the application? Ask the Pod directly with "
         "the same path; a rewrite-target or a Host that does not match is the usual difference.",
         _ANSWERS, _status(404),
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.WEBSOCKET_REFUSED,
+        "{where} does not switch to WebSocket: it answers {request} with {status}.",
+        "A front end that drops Upgrade and Connection (nginx needs proxy_http_version 1.1 and both headers passed "
+        "on), or an application without a WebSocket under this path. 426 names what it wants in Upgrade. Ask the Pod.",
+        _ANSWERS, _websocket(200, 204, 400, 405, 426, 501),
     ),
     Row(
         Layer.HTTP, Reason.STATUS, Code.RATE_LIMITED,
@@ -108,6 +123,20 @@ ROWS = (
         "no CPU); if it did, the body stalls — a slow producer, or full-size packets lost to a path MTU.",
     ),
     Row(
+        Layer.HTTP, Reason.RESET, Code.WEBSOCKET_CUT,
+        "The WebSocket at {where} was open and idle, and after {held} a reset ended it.",
+        "A NAT, firewall or load balancer whose idle timeout is shorter and that resets what it forgot; a process that "
+        "crashed. Does it always take as long? Then it is a timeout: pings more often than that keep it open.",
+        "{where} took the WebSocket handshake", _held,
+    ),
+    Row(
+        Layer.HTTP, Reason.CLOSED, Code.WEBSOCKET_CUT,
+        "The WebSocket at {where} was open and idle, and after {held} it was closed{detail}.",
+        "Somebody's idle timeout: the front end's (nginx proxy_read_timeout and many load balancers 60 s, Envoy's "
+        "stream idle timeout 5 min), or the server's own, which says a code. Pings more often than that keep it open.",
+        "{where} took the WebSocket handshake", _held,
+    ),
+    Row(
         Layer.HTTP, Reason.RESET, Code.HTTP_RESET,
         "The connection to {where} was reset while the request was under way.",
         "A process that crashed or was killed (kubectl get pods: restarts, OOMKilled), a Pod that ends without "
@@ -132,6 +161,12 @@ ROWS = (
         "REFUSED_STREAM: overload or shutdown. INTERNAL_ERROR or PROTOCOL_ERROR: often a front end whose backend "
         "broke off; its log, and the same request over HTTP/1.1 and to the Pod directly.",
         "an HTTP/2 server at {where} speaks",
+    ),
+    Row(
+        Layer.HTTP, Reason.PROTOCOL, Code.WEBSOCKET_REFUSED,
+        "{where} answers the WebSocket handshake wrongly{detail}.",
+        "A cache or a front end that answers in the place of the server, or no WebSocket server at all: ask the Pod.",
+        _ANSWERS, _websocket(101),
     ),
     Row(
         Layer.HTTP, Reason.PROTOCOL, Code.NOT_HTTP,

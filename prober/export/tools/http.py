@@ -70,7 +70,8 @@ def _version(line: Line) -> list[str]:
         return ["--http2-prior-knowledge"]
     if version == "2":
         return ["--http2"]
-    return ["--http1.1"] if version == "1.1" and line.tls else []
+    only = version == "1.1" or line.options.http.websocket is not None
+    return ["--http1.1"] if only and line.tls else []
 
 
 def _where(line: Line) -> list[str]:
@@ -145,8 +146,19 @@ def _method_and_body(line: Line) -> list[str]:
     return [*words, "--data-binary", line.word(body)]
 
 
+#: A handshake by hand (RFC 6455 section 4.1). The key is any 16 bytes: these are the RFC's own.
+_HANDSHAKE: tuple[tuple[str, Secret], ...] = (
+    ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+)  # fmt: skip
+
+
 def _fields(line: Line) -> list[str]:
     fields: list[tuple[str, Secret]] = [("Host", line.endpoint.authority)] if _authority(line)[1] else []
+    websocket = line.options.http.websocket
+    if websocket is not None:
+        fields += _HANDSHAKE
+        fields += [("Sec-WebSocket-Protocol", websocket.subprotocol)] if websocket.subprotocol else []
     fields += line.options.http.headers.items()
     return [word for name, value in fields for word in ("-H", line.field(name, value))]
 

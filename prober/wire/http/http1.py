@@ -58,6 +58,7 @@ class Http1:
         while True:
             event = await self._next()
             if not isinstance(event, h11.Data):  # EndOfMessage; PAUSED after a switch of protocols
+                guard.record.rest = self._connection.trailing_data[0] if event is h11.PAUSED else b""
                 guard.end()
                 return
             piece = bytes(event.data)

@@ -46,6 +46,8 @@ class Record:
     body: bytearray = field(default_factory=bytearray)
     size: int = 0
     """Bytes of body taken from the wire, kept in `body` or handed on."""
+    rest: bytes = b""
+    """What came behind a switch of protocols (101)."""
     informational: list[int] = field(default_factory=list)
     """The 1xx statuses that came before the response."""
 
