@@ -20,6 +20,7 @@ SHORTEST_INTERVAL = 0.01
 #: Block → the layer that reads it; `dns` and `kubernetes` belong to their kind alone.
 BLOCK_LAYERS: Mapping[str, Layer] = {
     "icmp": Layer.ICMP,
+    "tcp": Layer.TCP,
     "tls": Layer.TLS,
     "http": Layer.HTTP,
     "grpc": Layer.GRPC,

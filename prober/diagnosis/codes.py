@@ -35,6 +35,7 @@ class Code(StrEnum):
     PATH_SILENT = "path_silent"
     CONNECTION_RESET = "connection_reset"
     LOCAL_PORTS_EXHAUSTED = "local_ports_exhausted"
+    SOURCE_MISSING = "source_missing"
     CONNECT_NOT_PERMITTED = "connect_not_permitted"
     FILES_EXHAUSTED = "files_exhausted"
     # proxy

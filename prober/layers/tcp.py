@@ -8,7 +8,8 @@ from typing import Final
 from prober.layers.base import Ascent, Failed
 from prober.reasons import Reason
 from prober.wire.errqueue import IcmpError
-from prober.wire.tcp import ConnectFailed, has_source, open_tcp
+from prober.wire.marks import PLAIN, Marks
+from prober.wire.tcp import Attempt, ConnectFailed, SourceFailed, TcpStream, has_source, open_tcp
 
 #: What an errno of connect(2) means where no ICMP error explains it.
 ERRNO_REASONS: Final[dict[int, Reason]] = {
@@ -50,8 +51,12 @@ async def connect(ascent: Ascent) -> None:
     """Open the connection that every rung above will use. The time is the kernel's SYN round trip where it has one."""
     if ascent.address is None:
         raise Failed(Reason.UNREACHABLE, "no address to connect to")
+    attempt = Attempt()
     try:
-        stream = await open_tcp(ascent.address, ascent.port)
+        stream = await _open(ascent, ascent.address, attempt)
+    except SourceFailed as failure:
+        ascent.evidence["errno"] = errno.errorcode.get(failure.errno or 0, str(failure.errno))
+        raise Failed(Reason.NOT_PERMITTED, f"no connection may come from {ascent.evidence['source']}") from failure
     except ConnectFailed as failure:
         ascent.evidence["errno"] = errno.errorcode.get(failure.errno or 0, str(failure.errno))
         if failure.icmp is not None:
@@ -60,10 +65,26 @@ async def connect(ascent: Ascent) -> None:
         if failure.errno == errno.EADDRNOTAVAIL and not has_source(ascent.address):
             raise Failed(Reason.UNREACHABLE) from failure
         raise Failed(reason_of(failure.errno or 0, failure.icmp)) from failure
+    finally:  # a deadline leaves what the kernel had done until then
+        if (info := attempt.info) is not None and (info.waiting or info.retransmits):
+            ascent.evidence["retransmits"] = info.retransmits
     ascent.stream = stream
     info = stream.connected
     if info is None:
         return
-    ascent.evidence.update(retransmits=info.retransmits, mss=info.mss, path_mtu=info.path_mtu)
+    ascent.evidence |= {
+        "rtt": round(info.rtt, 6), "rttvar": round(info.rttvar, 6), "retransmits": info.retransmits, "mss": info.mss,
+        "advmss": info.advmss, "path_mtu": info.path_mtu, "options": info.options,
+    }  # fmt: skip
     if (handshake := info.handshake) is not None:
         ascent.took(handshake, kernel=True)
+
+
+async def _open(ascent: Ascent, address: str, attempt: Attempt) -> TcpStream:
+    """Connect from the address and with the class that `tcp:` asks for."""
+    options = ascent.cell.options.tcp
+    source = options.source_for(ascent.cell.family) if options.source else ""
+    if source:
+        ascent.evidence["source"] = source
+    marks = Marks(dscp=options.dscp) if options.dscp else PLAIN
+    return await open_tcp(address, ascent.port, source=source, marks=marks, attempt=attempt)

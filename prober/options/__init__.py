@@ -23,7 +23,7 @@ from prober.options.base import (
     reveal,
 )
 from prober.options.dns import DnsOptions, Profile, ResolverOptions, Transport
-from prober.options.reach import IcmpOptions
+from prober.options.reach import IcmpOptions, TcpOptions
 from prober.reasons import Layer, Reason
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "ResolverOptions",
     "Secret",
     "SecretFile",
+    "TcpOptions",
     "TlsOptions",
     "Transport",
     "Whole",
@@ -181,6 +182,7 @@ class KindOptions(Options):
     """All blocks of one probe, with defaults filled in."""
 
     icmp: IcmpOptions = IcmpOptions()
+    tcp: TcpOptions = TcpOptions()
     tls: TlsOptions = TlsOptions()
     http: HttpOptions = HttpOptions()
     grpc: GrpcOptions = GrpcOptions()

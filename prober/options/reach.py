@@ -8,7 +8,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from prober.addresses import is_literal, literal_family
 from prober.options.base import Duration, Options, Whole
+from prober.reasons import Family
 
 _CLASS = re.compile(r"(?:cs([0-7])|af([1-4])([1-3])|(ef))", re.IGNORECASE)
 _EXPEDITED = 46
@@ -89,3 +91,40 @@ class IcmpOptions(Options):
     """Hops that a request may take; the router that drops it is `unreachable`'s evidence. Default: the system's."""
     dscp: Dscp = 0
     """DiffServ code point: 0 to 63, or `EF`, `AF41`, `CS6` …"""
+
+
+def _sources(value: object) -> object:
+    """One address, or one of each family."""
+    values = (value,) if isinstance(value, str) else value
+    if not isinstance(values, list | tuple):
+        raise ValueError("expected an address, or a list with one of each family")
+    if not values or not all(isinstance(text, str) and is_literal(text) for text in values):
+        raise ValueError("the list has to have addresses" if value is values else "{} is not an address")
+    if len({literal_family(text) for text in values}) < len(values):
+        raise ValueError("two addresses of one family: a connection comes from one")
+    return tuple(values)
+
+
+class TcpOptions(Options):
+    """`tcp:` how the connection is opened that every layer above it uses."""
+
+    source: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_sources),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string"},
+                    {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 2},
+                ]
+            }
+        ),
+    ] = ()
+    """Address of this place that it comes from, or one of each family. Of a family that has none here, and without
+    `source`, the kernel chooses."""
+    dscp: Dscp = 0
+    """DiffServ code point: 0 to 63, or `EF`, `AF41`, `CS6` …"""
+
+    def source_for(self, family: Family) -> str:
+        """The source address of `family`, "" to leave it to the kernel."""
+        return next((address for address in self.source if literal_family(address) is family), "")

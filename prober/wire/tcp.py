@@ -11,20 +11,27 @@ import errno
 import os
 import socket
 import struct
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
 from time import perf_counter
 from typing import NamedTuple
 
 from prober.addresses import literal_family
 from prober.reasons import Family
 from prober.wire.errqueue import LINUX, IcmpError, queue_errors, read_error_queue
+from prober.wire.marks import PLAIN, Marks, mark
 from prober.wire.ready import readable, writable
 from prober.wire.stamps import ANCILLARY_BYTES, Instant, elapsed, kernel_stamp, stamp_receipt
 from prober.wire.stream import Times
 
-# struct tcp_info up to tcpi_total_retrans (linux/tcp.h): of it state, snd_mss, pmtu, rtt, rttvar, total_retrans
-_TCP_INFO_HEAD = struct.Struct("=B7x8xI40xI4xII24xI")
+# struct tcp_info up to tcpi_total_retrans (linux/tcp.h): of it state, options, window scales, snd_mss, pmtu, rtt,
+# rttvar, advmss, total_retrans
+_TCP_INFO_HEAD = struct.Struct("=B4xBBx8xI40xI4xII8xI12xI")
+_TIMESTAMPS, _SACK, _WSCALE, _ECN = 1, 2, 4, 8
 #: Where a finished handshake leaves a connection (linux/tcp_states.h): open, or already closed by the peer.
-_ESTABLISHED, _CLOSE_WAIT = 1, 8
+_ESTABLISHED, _SYN_SENT, _CLOSE_WAIT = 1, 2, 8
+_IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h
 _NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 
 
@@ -36,14 +43,24 @@ class ConnectFailed(OSError):
         self.icmp = icmp
 
 
+class SourceFailed(ConnectFailed):
+    """The socket could not be bound to the source address that was asked for."""
+
+
 class TcpInfo(NamedTuple):
-    """What TCP_INFO says of a connection: RTT and its variance in seconds, sizes in bytes."""
+    """What TCP_INFO says of a connection: RTT and its variance in seconds, sizes in bytes.
+
+    `mss` is how much we send in a segment at most, by what the peer announced; `advmss` what we announced to it.
+    `retransmits` counts SYNs too.
+    """
 
     state: int
+    options: str
     mss: int
     path_mtu: int
     rtt: float
     rttvar: float
+    advmss: int
     retransmits: int
 
     @classmethod
@@ -52,13 +69,20 @@ class TcpInfo(NamedTuple):
         if not LINUX:
             return None
         raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_HEAD.size)
-        state, mss, path_mtu, rtt, rttvar, retransmits = _TCP_INFO_HEAD.unpack(raw.ljust(_TCP_INFO_HEAD.size, b"\0"))
-        return cls(state, mss, path_mtu, rtt / 1e6, rttvar / 1e6, retransmits)
+        state, options, scales, mss, path_mtu, rtt, rttvar, *counts = _TCP_INFO_HEAD.unpack(
+            raw if len(raw) == _TCP_INFO_HEAD.size else raw.ljust(_TCP_INFO_HEAD.size, b"\0")
+        )
+        return cls(state, _options(options, scales), mss, path_mtu, rtt / 1e6, rttvar / 1e6, *counts)
 
     @property
     def connected(self) -> bool:
         """The handshake has been completed."""
         return self.state in (_ESTABLISHED, _CLOSE_WAIT)
+
+    @property
+    def waiting(self) -> bool:
+        """The SYN has no answer yet."""
+        return self.state == _SYN_SENT
 
     @property
     def handshake(self) -> float | None:
@@ -67,6 +91,22 @@ class TcpInfo(NamedTuple):
         Karn (RFC 6298 section 3): a SYN that was sent twice has none, and its wait is what the user felt.
         """
         return self.rtt if self.retransmits == 0 and self.rtt > 0 else None
+
+
+@lru_cache(maxsize=256)
+def _options(bits: int, scales: int) -> str:
+    """What both sides agreed on: timestamps, SACK, ECN, and the window scales, ours and the peer's (RFC 7323)."""
+    ours, peers = (scales >> 4, scales & 0x0F) if sys.byteorder == "little" else (scales & 0x0F, scales >> 4)
+    known = ((_TIMESTAMPS, "timestamps"), (_SACK, "sack"), (_ECN, "ecn"), (_WSCALE, f"wscale {ours}/{peers}"))
+    return ", ".join(name for bit, name in known if bits & bit)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A connect, for whoever wants to know of it though it fails or is given up."""
+
+    info: TcpInfo | None = None
+    """TCP_INFO as the socket was closed; None after success."""
 
 
 class TcpStream:
@@ -157,8 +197,10 @@ def has_source(address: str) -> bool:
         return False
 
 
-async def open_tcp(address: str, port: int) -> TcpStream:
-    """Connect to a literal address. Raises ConnectFailed; has no deadline of its own.
+async def open_tcp(
+    address: str, port: int, *, source: str = "", marks: Marks = PLAIN, attempt: Attempt | None = None
+) -> TcpStream:
+    """Connect to a literal address, from `source` if given. Raises ConnectFailed; has no deadline of its own.
 
     The error queue (IP_RECVERR, ip(7)) makes ICMP errors arrive at once, in both families, with their type, code
     and sender.
@@ -173,6 +215,10 @@ async def open_tcp(address: str, port: int) -> TcpStream:
         if not _NONBLOCK:
             sock.setblocking(False)
         queue_errors(sock, family, on=True)
+        if marks is not PLAIN:
+            mark(sock, marks)
+        if source:
+            _bind(sock, source)
         asked = Instant.now()
         number = sock.connect_ex((address, port))
         if number == errno.EINPROGRESS:
@@ -182,9 +228,21 @@ async def open_tcp(address: str, port: int) -> TcpStream:
         if number:
             raise ConnectFailed(number, read_error_queue(sock))
     except BaseException:
+        if attempt is not None:
+            attempt.info = TcpInfo.of(sock)
         sock.close()
         raise
     return TcpStream(sock, loop, asked, info)
+
+
+def _bind(sock: socket.socket, source: str) -> None:
+    """Take `source` as our address; the port is left to connect, which may use one again for another peer."""
+    try:
+        if LINUX:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((source, 0))
+    except OSError as error:
+        raise SourceFailed(error.errno or errno.EADDRNOTAVAIL) from error
 
 
 async def _connected(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> tuple[int, TcpInfo | None]:

@@ -228,16 +228,6 @@ def test_what_an_option_adds_to_grpcurl(scheme: str, options: dict[str, Any], wo
     assert words in line(Kind.GRPC, scheme, options=options)
 
 
-def test_ping_marks_its_packets_as_the_probe_does() -> None:
-    marked = {"icmp": {"count": 2, "gap": "10ms", "dont_fragment": True, "ttl": 3, "dscp": "EF"}}
-    written = line(Kind.ICMP, "icmp", options=marked)
-    assert written == "ping -4 -c 2 -i 0.2 -M do -t 3 -Q 184 -W 2 203.0.113.10"
-
-
-def test_ping_sends_as_many_and_as_large_echoes_as_the_probe() -> None:
-    assert line(Kind.ICMP, "icmp", options={"icmp": {"count": 3, "size": 1400}}).startswith("ping -4 -c 3 -s 1400 ")
-
-
 def test_an_expected_failure_is_shown_with_the_tool_of_its_layer() -> None:
     assert line(Kind.HTTP, "https", expect=Expect(failed=Layer.TCP)) == NC
 

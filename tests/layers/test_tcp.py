@@ -5,21 +5,28 @@ from __future__ import annotations
 import errno
 import json
 import socket
+from typing import Any
 
 import pytest
 
+from prober.diagnosis.run import explain
 from prober.engine.climb import climb
 from prober.layers.base import Kit
 from prober.layers.tcp import reason_of
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire.errqueue import LINUX, IcmpError, parse_extended_error
-from tests.support.cells import FAMILIES, LOOPBACK, facts, make_cell
+from tests.support.cells import FAMILIES, LOOPBACK, facts, has_ipv6, make_cell
 from tests.support.netns import run_in_namespace, why_not
 
+OTHER = {Family.IPV4: LOOPBACK[Family.IPV6], Family.IPV6: LOOPBACK[Family.IPV4]}
+IPV6_SOURCE = pytest.param(
+    Family.IPV6, "::1", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback on this machine")
+)
 
-async def connect(family: Family, port: int, timeout: float = 2.0) -> Run:
-    cell = make_cell(Kind.TCP, "tcp", LOOPBACK[family], port, family=family, timeout=timeout)
+
+async def connect(family: Family, port: int, timeout: float = 2.0, **options: Any) -> Run:
+    cell = make_cell(Kind.TCP, "tcp", LOOPBACK[family], port, family=family, timeout=timeout, options=options)
     (run,) = await climb(cell, Kit(), found=[(LOOPBACK[family], port)])
     return run
 
@@ -40,9 +47,43 @@ async def test_a_listener_holds_and_the_kernel_tells_the_time(family: Family) ->
     assert 0 < tcp.seconds < run.seconds
     assert run.address == LOOPBACK[family]
     if LINUX:
-        assert tcp.evidence["clock"] == "kernel"
-        assert tcp.evidence["retransmits"] == 0
-        assert tcp.evidence["mss"] > 500
+        evidence = tcp.evidence
+        assert (evidence["clock"], evidence["retransmits"]) == ("kernel", 0)
+        assert evidence["advmss"] >= evidence["mss"] > 500
+        assert evidence["path_mtu"] > evidence["mss"]
+        assert evidence["rtt"] == pytest.approx(tcp.seconds, abs=1e-6)
+        assert "sack" in evidence["options"]
+        assert "wscale" in evidence["options"]
+
+
+@pytest.mark.parametrize(("family", "source"), [(Family.IPV4, "127.0.0.5"), IPV6_SOURCE])
+async def test_a_connection_comes_from_the_source_that_was_asked_for(family: Family, source: str) -> None:
+    with listener(family) as server:
+        run = await connect(family, server.getsockname()[1], tcp={"source": [source, OTHER[family]]})
+        accepted, peer = server.accept()
+        accepted.close()
+    assert run.ok
+    assert peer[0] == source
+    assert run.outcomes[-1].evidence["source"] == source
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_source_that_is_not_ours_is_not_the_target_s_fault(family: Family) -> None:
+    run = await connect(family, 9, tcp={"source": {Family.IPV4: "192.0.2.9", Family.IPV6: "2001:db8::9"}[family]})
+    assert run.blame is not None
+    assert run.blame.reason is Reason.NOT_PERMITTED
+    assert run.outcomes[-1].evidence["errno"] == "EADDRNOTAVAIL"
+    verdict = explain(run)
+    assert verdict is not None
+    assert verdict.code == "source_missing"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_of_a_family_without_a_source_the_kernel_chooses(family: Family) -> None:
+    with listener(family) as server:
+        run = await connect(family, server.getsockname()[1], tcp={"source": OTHER[family]})
+    assert run.ok
+    assert "source" not in run.outcomes[-1].evidence
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -90,6 +131,9 @@ FAR_SIDE = {
     "14": (Reason.UNREACHABLE, "3/1", "1/3"),
     "15": (Reason.UNREACHABLE, "3/0", "1/0"),
     "16": (Reason.PROHIBITED, "3/9", "1/5"),
+    "17": (Reason.UNREACHABLE, "11/0", "3/0"),
+    "18": (Reason.REFUSED, None, None),
+    "19": (Reason.TIMEOUT, None, None),
 }
 
 
@@ -116,8 +160,23 @@ def test_what_the_path_answers_is_told_apart(far_side: dict[str, dict[str, objec
     assert evidence.get("from") == (None if icmp is None else "fd00:9::fe" if ":" in net else "10.9.0.254")
 
 
-@pytest.mark.parametrize("address", ["10.9.0.12", "fd00:9::12"])
-def test_icmp_errors_arrive_at_once_in_both_families(far_side: dict[str, dict[str, object]], address: str) -> None:
+@pytest.mark.parametrize("net", ["10.9.0.", "fd00:9::"], ids=["ipv4", "ipv6"])
+def test_silence_keeps_what_the_kernel_did_about_it(far_side: dict[str, dict[str, object]], net: str) -> None:
+    """The deadline came before any answer: what is known is how often the SYN was sent again, after a second each."""
+    short, long = (far_side[net + last]["evidence"] for last in ("10", "19"))
+    assert isinstance(short, dict)
+    assert isinstance(long, dict)
+    assert (short["retransmits"], long["retransmits"]) == (0, 1)
+
+
+@pytest.mark.parametrize("net", ["10.9.0.", "fd00:9::"], ids=["ipv4", "ipv6"])
+def test_the_class_of_service_is_on_the_syn(far_side: dict[str, dict[str, object]], net: str) -> None:
+    """The far side resets what is marked with EF, and is silent otherwise."""
+    assert far_side[net + "18"]["reason"] == Reason.REFUSED
+
+
+@pytest.mark.parametrize("address", ["10.9.0.11", "fd00:9::11", "10.9.0.12", "fd00:9::12"])
+def test_resets_and_icmp_errors_arrive_at_once(far_side: dict[str, dict[str, object]], address: str) -> None:
     """Without IPV6_RECVERR an ICMPv6 error would surface only with the SYN's retransmission after a second."""
     assert isinstance(seconds := far_side[address]["seconds"], float)
     assert seconds < 0.4

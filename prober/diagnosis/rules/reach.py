@@ -1,4 +1,4 @@
-"""Rules for reaching an address: icmp and tcp. Pure data.
+"""Rules for opening a connection: tcp. Pure data.
 
 From one vantage a policy that drops, an overlay peer that is lost and a Pod that is dead look the same: the texts
 say so, and name the comparison that tells them apart.
@@ -38,95 +38,27 @@ def _from_router(facts: Facts) -> bool:
     return "from" in facts.evidence
 
 
-def _no_neighbour(facts: Facts) -> bool:
+def no_neighbour(facts: Facts) -> bool:
     """Host unreachable (RFC 792 code 1), address unreachable (RFC 4443 code 3)."""
     return facts.evidence.get("icmp") in ("3/1", "1/3") or (
         "icmp" not in facts.evidence and facts.evidence.get("errno") == "EHOSTUNREACH"
     )
 
 
-def _hops_exhausted(facts: Facts) -> bool:
+def hops_exhausted(facts: Facts) -> bool:
     """Time exceeded in transit (RFC 792 type 11 code 0), hop limit exceeded (RFC 4443 type 3 code 0)."""
     return facts.evidence.get("icmp") == ("3/0" if facts.cell.family is Family.IPV6 else "11/0")
-
-
-def _some_came(facts: Facts) -> bool:
-    return bool(facts.evidence.get("received"))
-
-
-def _too_big_here(facts: Facts) -> bool:
-    return facts.evidence.get("errno") == "EMSGSIZE"
 
 
 def _no_files(facts: Facts) -> bool:
     return facts.evidence.get("errno") in ("EMFILE", "ENFILE")
 
 
-ICMP = (
-    Row(
-        Layer.ICMP, Reason.TIMEOUT, Code.PACKET_LOSS,
-        "{address} answered {received} of {sent} echo requests: more were lost than this probe tolerates.",
-        "Compare other targets from here (this node's link: ip -s link, ethtool -S) and other vantages to there (the "
-        "target's node, the path between). Loss of large requests only is an MTU's (icmp.size); a target may also "
-        "limit its replies: fewer requests, a longer gap.",
-        "packets find their way to {address} and back", _some_came,
-    ),
-    Row(
-        Layer.ICMP, Reason.TIMEOUT, Code.PING_SILENT,
-        "No echo reply from {address} within {took} ({sent} sent).",
-        "Silence on ICMP alone proves little: ClusterIPs often do not answer, and many clouds drop echo. Climb tcp to "
-        "the same address: if that holds it is a filter; if not, look at routes, the overlay peer and NetworkPolicy.",
-    ),
-    Row(
-        Layer.ICMP, Reason.UNREACHABLE, Code.NEIGHBOUR_MISSING,
-        "Echo does not arrive: {sender} cannot find {address} on its own link{icmp}.",
-        "Is the Pod or node still there, and does the address still belong to it? kubectl get pods -o wide; ip neigh "
-        "on the node that reports it.",
-        "the way as far as {sender}", _no_neighbour,
-    ),
-    Row(
-        Layer.ICMP, Reason.UNREACHABLE, Code.HOPS_EXHAUSTED,
-        "{sender} dropped the echo to {address}, as {hops} hops were used up{icmp}.",
-        "With icmp.ttl set, this is the router at that distance. Without, packets run in circles: traceroute -n "
-        "{address} shows the routers that take turns.",
-        "the way as far as {sender}", _hops_exhausted,
-    ),
-    Row(
-        Layer.ICMP, Reason.UNREACHABLE, Code.NO_ROUTE,
-        "There is no {family} route to {address}{icmp}.",
-        "ip route get {address} in this Pod and on its node: is the route of that Pod or node network missing (CNI "
-        "agent, BGP session), or has this Pod no {family} at all?",
-    ),
-    Row(
-        Layer.ICMP, Reason.PROHIBITED, Code.PATH_PROHIBITED,
-        "Echo to {address} is administratively prohibited, says {sender}{icmp}.",
-        "A rule answers for the target: a REJECT in a host firewall or in a policy of the CNI. Look on {sender}; tcp "
-        "to the same address may well be let through.",
-        "the way as far as {sender}",
-    ),
-    Row(
-        Layer.ICMP, Reason.TOO_BIG, Code.MTU_EXCEEDED,
-        "An echo of {size} bytes ({packet} with its headers) does not leave this place whole{mtu}.",
-        "Nothing was sent to {address}. Is icmp.size what this path is meant to carry? ip link: the MTU of the device; "
-        "ip route get {address}: one that the route sets.",
-        when=_too_big_here,
-    ),
-    Row(
-        Layer.ICMP, Reason.TOO_BIG, Code.MTU_EXCEEDED,
-        "An echo of {size} bytes ({packet} with its headers) does not fit the path to {address}{mtu}{icmp}.",
-        "Compare the MTU of the Pod's interface, the node's and the overlay's: encapsulation costs 50 bytes (VXLAN), "
-        "60 to 80 (WireGuard), 20 (IPIP). Where these messages get lost, large answers hang while small ones pass.",
-        "small packets find their way",
-    ),
-    Row(
-        Layer.ICMP, Reason.NOT_PERMITTED, Code.ICMP_NOT_PERMITTED,
-        "This prober may not send ICMP echo: no datagram ICMP socket for its group.",
-        "Set the safe sysctl net.ipv4.ping_group_range in the Pod's securityContext (\"0 2147483647\" covers both "
-        "families); `prober doctor` shows what is there now.",
-    ),
-)  # fmt: skip
+def _no_source(facts: Facts) -> bool:
+    return facts.evidence.get("errno") == "EADDRNOTAVAIL"
 
-TCP = (
+
+ROWS = (
     Row(
         Layer.TCP, Reason.REFUSED, Code.PORT_CLOSED,
         "The API server's address {where} answers with a RST: nobody listens there.",
@@ -209,14 +141,14 @@ TCP = (
         "Nobody answers for {address} on the link of {sender}{icmp}: ARP or neighbour discovery failed.",
         "Is the Pod or node still there, and is the address still its own? An EndpointSlice or DNS record may outlive "
         "it: kubectl get pods -o wide; ip neigh on the node that reports it.",
-        "the way as far as {sender}", _no_neighbour,
+        "the way as far as {sender}", no_neighbour,
     ),
     Row(
         Layer.TCP, Reason.UNREACHABLE, Code.HOPS_EXHAUSTED,
         "{sender} dropped the SYN to {where}, as all its hops were used up{icmp}.",
         "Packets run in circles between routers: traceroute -n {address} shows which ones take turns. A route that was "
         "withdrawn on one side only does this.",
-        "the way as far as {sender}", _hops_exhausted,
+        "the way as far as {sender}", hops_exhausted,
     ),
     Row(
         Layer.TCP, Reason.UNREACHABLE, Code.NO_ROUTE,
@@ -280,6 +212,13 @@ TCP = (
         "ulimit -n of the container, against the number of cells that run at once; `prober doctor` shows the limit. "
         "The target has nothing to do with it.",
         when=_no_files,
+    ),
+    Row(
+        Layer.TCP, Reason.NOT_PERMITTED, Code.SOURCE_MISSING,
+        "This place has no address {source} that a connection to {where} could come from.",
+        "ip addr in this Pod: the address of tcp.source has to be its own. Was it copied from another node, or has the "
+        "Pod moved? Nothing has left the machine.",
+        when=_no_source,
     ),
     Row(
         Layer.TCP, Reason.NOT_PERMITTED, Code.CONNECT_NOT_PERMITTED,

@@ -90,6 +90,9 @@ def ping(line: Line) -> list[str]:
 
 
 def nc(line: Line) -> list[str]:
-    """One TCP connect, nothing sent."""
+    """One TCP connect, nothing sent; `-T` is OpenBSD's."""
     host, port = line.hop
-    return ["nc", "-vz", "-w", line.seconds(), *line.family(host), line.word(host), str(port)]
+    options = line.options.tcp
+    how = line.words("-s", source) if (source := options.source_for(line.cell.family)) else []
+    how += ["-T", hex(options.dscp << 2)] if options.dscp else []
+    return ["nc", "-vz", *how, "-w", line.seconds(), *line.family(host), line.word(host), str(port)]

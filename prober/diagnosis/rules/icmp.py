@@ -1,0 +1,82 @@
+"""Rules for echo: icmp. Pure data."""
+
+from __future__ import annotations
+
+from prober.diagnosis.codes import Code
+from prober.diagnosis.facts import Facts
+from prober.diagnosis.row import Row
+from prober.diagnosis.rules.reach import hops_exhausted, no_neighbour
+from prober.reasons import Layer, Reason
+
+
+def _some_came(facts: Facts) -> bool:
+    return bool(facts.evidence.get("received"))
+
+
+def _too_big_here(facts: Facts) -> bool:
+    return facts.evidence.get("errno") == "EMSGSIZE"
+
+
+ROWS = (
+    Row(
+        Layer.ICMP, Reason.TIMEOUT, Code.PACKET_LOSS,
+        "{address} answered {received} of {sent} echo requests: more were lost than this probe tolerates.",
+        "Compare other targets from here (this node's link: ip -s link, ethtool -S) and other vantages to there (the "
+        "target's node, the path between). Loss of large requests only is an MTU's (icmp.size); a target may also "
+        "limit its replies: fewer requests, a longer gap.",
+        "packets find their way to {address} and back", _some_came,
+    ),
+    Row(
+        Layer.ICMP, Reason.TIMEOUT, Code.PING_SILENT,
+        "No echo reply from {address} within {took} ({sent} sent).",
+        "Silence on ICMP alone proves little: ClusterIPs often do not answer, and many clouds drop echo. Climb tcp to "
+        "the same address: if that holds it is a filter; if not, look at routes, the overlay peer and NetworkPolicy.",
+    ),
+    Row(
+        Layer.ICMP, Reason.UNREACHABLE, Code.NEIGHBOUR_MISSING,
+        "Echo does not arrive: {sender} cannot find {address} on its own link{icmp}.",
+        "Is the Pod or node still there, and does the address still belong to it? kubectl get pods -o wide; ip neigh "
+        "on the node that reports it.",
+        "the way as far as {sender}", no_neighbour,
+    ),
+    Row(
+        Layer.ICMP, Reason.UNREACHABLE, Code.HOPS_EXHAUSTED,
+        "{sender} dropped the echo to {address}, as {hops} hops were used up{icmp}.",
+        "With icmp.ttl set, this is the router at that distance. Without, packets run in circles: traceroute -n "
+        "{address} shows the routers that take turns.",
+        "the way as far as {sender}", hops_exhausted,
+    ),
+    Row(
+        Layer.ICMP, Reason.UNREACHABLE, Code.NO_ROUTE,
+        "There is no {family} route to {address}{icmp}.",
+        "ip route get {address} in this Pod and on its node: is the route of that Pod or node network missing (CNI "
+        "agent, BGP session), or has this Pod no {family} at all?",
+    ),
+    Row(
+        Layer.ICMP, Reason.PROHIBITED, Code.PATH_PROHIBITED,
+        "Echo to {address} is administratively prohibited, says {sender}{icmp}.",
+        "A rule answers for the target: a REJECT in a host firewall or in a policy of the CNI. Look on {sender}; tcp "
+        "to the same address may well be let through.",
+        "the way as far as {sender}",
+    ),
+    Row(
+        Layer.ICMP, Reason.TOO_BIG, Code.MTU_EXCEEDED,
+        "An echo of {size} bytes ({packet} with its headers) does not leave this place whole{mtu}.",
+        "Nothing was sent to {address}. Is icmp.size what this path is meant to carry? ip link: the MTU of the device; "
+        "ip route get {address}: one that the route sets.",
+        when=_too_big_here,
+    ),
+    Row(
+        Layer.ICMP, Reason.TOO_BIG, Code.MTU_EXCEEDED,
+        "An echo of {size} bytes ({packet} with its headers) does not fit the path to {address}{mtu}{icmp}.",
+        "Compare the MTU of the Pod's interface, the node's and the overlay's: encapsulation costs 50 bytes (VXLAN), "
+        "60 to 80 (WireGuard), 20 (IPIP). Where these messages get lost, large answers hang while small ones pass.",
+        "small packets find their way",
+    ),
+    Row(
+        Layer.ICMP, Reason.NOT_PERMITTED, Code.ICMP_NOT_PERMITTED,
+        "This prober may not send ICMP echo: no datagram ICMP socket for its group.",
+        "Set the safe sysctl net.ipv4.ping_group_range in the Pod's securityContext (\"0 2147483647\" covers both "
+        "families); `prober doctor` shows what is there now.",
+    ),
+)  # fmt: skip
