@@ -133,6 +133,13 @@ class Cell:
         return {"auto": ("h2", "http/1.1"), "2": ("h2",), "1.1": ("http/1.1",)}[self.options.http.version]
 
     @property
+    def resource(self) -> str:
+        """`/path?query` of its request: the URL's own, else what its kind asks for."""
+        if self.kind is Kind.KUBERNETES and self.endpoint.resource in ("", "/"):
+            return self.options.kubernetes.resource
+        return self.endpoint.resource or "/"
+
+    @property
     def prior_knowledge(self) -> bool:
         """Without TLS it speaks HTTP/2 from the first byte (RFC 9113 section 3.3): asked for, or else expected."""
         version = self.options.http.version

@@ -171,12 +171,11 @@ def _tls(facts: Facts) -> dict[str, str]:
 def _answers(facts: Facts) -> dict[str, str]:
     evidence = facts.evidence
     http = facts.cell.options.http
-    resource = facts.cell.options.kubernetes.resource if facts.api_server else facts.cell.endpoint.resource
     version = evidence.get("http_version")
     failing = _listed(evidence.get("failing"))
     return {
         "status": str(evidence.get("status") or "an unexpected status"),
-        "request": f"{http.method} {resource or '/'}",
+        "request": f"{http.method} {facts.cell.resource}",
         "location": str(evidence.get("location") or "nowhere"),
         "front_end": f" (Envoy says {evidence['envoy_flag']}: {evidence['envoy_says']})"
         if evidence.get("envoy_flag")

@@ -56,7 +56,8 @@ targets:
       secure:  {url: "grpcs://payments.pay.svc.cluster.local:$grpcs"}
   apiserver:
     paths:
-      service: {url: "https://kubernetes.default.svc.cluster.local:$api/version"}
+      service: {url: "https://kubernetes.default.svc.cluster.local:$api"}
+      version: {url: "https://kubernetes.default.svc.cluster.local:$api/version"}
   echo:
     paths:
       service: {url: "icmp://echo.lab.svc.cluster.local"}
@@ -101,11 +102,11 @@ probes:
   # The API server, as a smoke test and as a plain request with the same token.
   - name: apiserver
     kind: kubernetes
-    targets: [apiserver]
+    matrix: {target: [apiserver], path: [service]}
     kubernetes: {token_file: "$token_file", ca_file: "$ca_file"}
   - name: apiserver-version
     kind: http
-    targets: [apiserver]
+    matrix: {target: [apiserver], path: [version]}
     http: {bearer: {file: "$token_file"}}
     expect: {status: [200], body_contains: gitVersion}
 

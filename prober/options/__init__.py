@@ -121,7 +121,8 @@ class GrpcOptions(Options):
 class KubernetesOptions(Options):
     """`kubernetes:` the API server smoke. 200, 401 and 403 prove the path without a token."""
 
-    resource: str = "/readyz"
+    resource: str = "/readyz?verbose"
+    """What is asked for where the URL has no path of its own; `verbose` names every check, failing or not."""
     token_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
     ca_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
 

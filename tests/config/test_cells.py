@@ -173,7 +173,7 @@ class TestKubernetes:
         name, ip = (cell.endpoint for cell in made.values())
         assert (name.first_hop, ip.first_hop) == (("kubernetes.default.svc", 443), ("2001:db8::443", 6443))
         assert name.host == ip.host == "kubernetes.default.svc", "SNI and certificate name"
-        assert name.resource == ip.resource == "/readyz"
+        assert name.resource == ip.resource == "/readyz?verbose"
 
     def test_without_an_address_in_the_environment_there_is_the_name_alone(self) -> None:
         assert [*cells({"kind": "kubernetes"}, BOTH)] == ["kubernetes/name/ipv4", "kubernetes/name/ipv6"]
@@ -187,4 +187,4 @@ class TestKubernetes:
     def test_another_cluster_is_asked_for_the_resource_of_the_block_unless_its_url_has_one(self) -> None:
         targets = {"x": "https://x.example.com:6443", "y": "https://y.example.com:6443/livez"}
         made = cells({"kind": "kubernetes", "targets": ["x", "y"], "families": ["ipv4"]}, targets=targets)
-        assert [cell.endpoint.resource for cell in made.values()] == ["/readyz", "/livez"]
+        assert [cell.endpoint.resource for cell in made.values()] == ["/readyz?verbose", "/livez"]

@@ -30,7 +30,7 @@ def test_the_scheme_says_which_ladder_is_climbed(url: str, kind: Kind, top: Laye
 
 def test_a_kind_may_climb_less() -> None:
     assert cell_for_url("https://example.com", Family.IPV4, Kind.TLS).ladder[-1] is Layer.TLS
-    assert cell_for_url("https://api.example.com", Family.IPV4, Kind.KUBERNETES).endpoint.resource == "/readyz"
+    assert cell_for_url("https://api.example.com", Family.IPV4, Kind.KUBERNETES).endpoint.resource == "/readyz?verbose"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ GRPCURL = "grpcurl -max-time 2 -authority api.example.com 203.0.113.10:443 grpc.
 TUNNEL = "curl -sv --max-time 2 -p --proxy http://203.0.113.10:3128"
 KUBERNETES = CURL.replace(
     " https://api.example.com/",
-    " --cacert /var/run/secrets/kubernetes.io/serviceaccount/ca.crt https://api.example.com/readyz",
+    " --cacert /var/run/secrets/kubernetes.io/serviceaccount/ca.crt 'https://api.example.com/readyz?verbose'",
 )
 KUBERNETES_TLS = OPENSSL.format(" -CAfile /var/run/secrets/kubernetes.io/serviceaccount/ca.crt -alpn h2,http/1.1")
 

@@ -46,7 +46,7 @@ def _held(facts: Facts) -> bool:
 ROWS = (
     Row(
         Layer.HTTP, Reason.STATUS, Code.ACCESS_DENIED,
-        "The API server refuses this Pod's token: {status}.",
+        "The API server refuses this Pod's token: {status}{message}.",
         "The mounted token is expired or for another audience or cluster: is the projected volume still renewed "
         "(kubelet log), does the ServiceAccount still exist, has the cluster's signing key changed?",
         "the API server answers requests", _api(401),

@@ -60,8 +60,7 @@ def _authority(line: Line) -> tuple[str, bool]:
 
 
 def _url(line: Line) -> str:
-    resource = line.options.kubernetes.resource if line.cell.kind is Kind.KUBERNETES else line.endpoint.resource
-    return f"{'https' if line.tls else 'http'}://{_authority(line)[0]}{resource or '/'}"
+    return f"{'https' if line.tls else 'http'}://{_authority(line)[0]}{line.cell.resource}"
 
 
 def _version(line: Line) -> list[str]:
