@@ -13,6 +13,7 @@ import os
 import platform
 import socket
 import struct
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,10 @@ from tests.support.cells import LOOPBACK
 
 NETS = {Family.IPV4: far_side.V4_NET, Family.IPV6: far_side.V6_NET}
 ONLY_PORT = 61000
+RESET = 18
 #: layer → reason → last byte of the far address whose answer shows it.
 FAR: dict[Layer, dict[Reason, int]] = {
-    Layer.TCP: {Reason.REJECTED: 12, Reason.PROHIBITED: 13, Reason.UNREACHABLE: 14},
+    Layer.TCP: {Reason.REJECTED: 12, Reason.PROHIBITED: 13, Reason.UNREACHABLE: 14, Reason.RESET: RESET},
     Layer.ICMP: {
         Reason.TIMEOUT: far_ping.SILENT, Reason.UNREACHABLE: 12, Reason.PROHIBITED: 13, Reason.TOO_BIG: 16,
     },
@@ -38,9 +40,30 @@ _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 38, 22
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
+def accept_and_reset(packet: bytes) -> list[bytes]:
+    """A SYN to the address of RESET is acknowledged and then reset: both at once."""
+    old = packet[0] >> 4 == 4
+    source, destination, segment = (
+        (packet[12:16], packet[16:20], packet[20:]) if old else (packet[8:24], packet[24:40], packet[40:])
+    )
+    meant = RESET if old else int(str(RESET), 16)  # the last group of an IPv6 address is written in hexadecimal
+    if packet[9 if old else 6] != 6 or destination[-1] != meant or segment[13] != 2:
+        return []
+    wrap = far_side.ipv4 if old else far_side.ipv6
+    return [
+        wrap(destination, source, 6, far_side.answering(source, destination, segment, sequence=number, flags=flags))
+        for number, flags in ((1000, 0x12), (1001, 0x14))
+    ]
+
+
 def play(descriptor: int) -> None:
+    """Answer what comes. `PyDLL` keeps the interpreter's lock: between the two segments nobody else here has a turn."""
+    sys.setswitchinterval(1.0)
+    held = ctypes.PyDLL(None)
     while True:
         packet = os.read(descriptor, 65536)
+        for both in accept_and_reset(packet):
+            held.write(descriptor, both, len(both))
         if (reply := far_side.answer(packet) or far_ping.answer(packet)) is not None:
             os.write(descriptor, reply)
 

@@ -57,10 +57,16 @@ def pseudo(source: bytes, destination: bytes, protocol: int, payload: bytes) -> 
 
 def reset(source: bytes, destination: bytes, segment: bytes) -> bytes:
     """The RST that answers a SYN (RFC 9293 section 3.10.7.1)."""
-    from_port, to_port, sequence = struct.unpack_from("!HHI", segment)
-    rst = struct.pack("!HHIIBBHHH", to_port, from_port, 0, (sequence + 1) & 0xFFFFFFFF, 5 << 4, 0x14, 0, 0, 0)
-    check = checksum(pseudo(destination, source, 6, rst))
-    return rst[:16] + struct.pack("!H", check) + rst[18:]
+    return answering(source, destination, segment, sequence=0, flags=0x14)
+
+
+def answering(source: bytes, destination: bytes, segment: bytes, *, sequence: int, flags: int) -> bytes:
+    """A segment that acknowledges a SYN."""
+    from_port, to_port, asked = struct.unpack_from("!HHI", segment)
+    head = (to_port, from_port, sequence, (asked + 1) & 0xFFFFFFFF, 5 << 4, flags, 65535 if flags & 2 else 0, 0, 0)
+    back = struct.pack("!HHIIBBHHH", *head)
+    check = checksum(pseudo(destination, source, 6, back))
+    return back[:16] + struct.pack("!H", check) + back[18:]
 
 
 def answer(packet: bytes) -> bytes | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import struct
 from functools import cache, partial
 from typing import Any
 
@@ -13,7 +11,7 @@ import pytest
 
 from prober.lab.sockets import Mode
 from prober.model import Blame
-from prober.reasons import Family, Kind, Layer, Reason
+from prober.reasons import Kind, Layer, Reason
 from tests.support.netns import run_in_namespace, why_not
 from tests.support.scenarios import SHORT, Place, Shown, add, shows
 from tests.support.scenarios.servers import listening
@@ -38,8 +36,11 @@ async def _far(place: Place, layer: Layer, reason: Reason) -> Shown:
 
 FAR: dict[Layer, tuple[Reason, ...]] = {
     Layer.ICMP: (Reason.TIMEOUT, Reason.UNREACHABLE, Reason.PROHIBITED, Reason.TOO_BIG, Reason.NOT_PERMITTED),
-    Layer.TCP: (Reason.REJECTED, Reason.PROHIBITED, Reason.UNREACHABLE, Reason.NO_LOCAL_PORT, Reason.NOT_PERMITTED),
-}
+    Layer.TCP: (
+        Reason.REJECTED, Reason.PROHIBITED, Reason.UNREACHABLE, Reason.RESET, Reason.NO_LOCAL_PORT,
+        Reason.NOT_PERMITTED,
+    ),
+}  # fmt: skip
 for _layer, _reasons in FAR.items():
     for _reason in _reasons:
         add(_layer, _reason, partial(_far, layer=_layer, reason=_reason))
@@ -61,25 +62,3 @@ async def a_full_backlog(place: Place) -> Shown:
     """The kernel drops the SYN."""
     async with listening(place.family, None, Mode.FULL) as port:
         return await _connect(place, port, timeout=SHORT)
-
-
-@shows(Layer.TCP, Reason.RESET)
-async def a_reset_right_behind_the_handshake(place: Place) -> Shown:
-    """The RST is there before the event loop has seen the connect succeed: both come between two of its turns."""
-    loop = asyncio.get_running_loop()
-    number = socket.AF_INET6 if place.family is Family.IPV6 else socket.AF_INET
-    with socket.create_server((place.address, 0), family=number) as listener:
-        listener.setblocking(False)
-        climbing = asyncio.create_task(_connect(place, listener.getsockname()[1]))
-
-        def accept() -> None:
-            try:
-                accepted, _ = listener.accept()
-            except BlockingIOError:
-                loop.call_soon(accept)
-                return
-            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            accepted.close()
-
-        loop.call_soon(accept)
-        return await climbing
