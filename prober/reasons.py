@@ -86,6 +86,7 @@ class Reason(StrEnum):
     PROXY_FAILED = "proxy_failed"
     # tls
     EXPIRED = "expired"
+    EXPIRES_SOON = "expires_soon"
     NOT_YET_VALID = "not_yet_valid"
     NAME_MISMATCH = "name_mismatch"
     UNKNOWN_AUTHORITY = "unknown_authority"
@@ -93,6 +94,7 @@ class Reason(StrEnum):
     INCOMPLETE_CHAIN = "incomplete_chain"
     WRONG_PURPOSE = "wrong_purpose"
     REVOKED = "revoked"
+    NO_STAPLE = "no_staple"
     PROTOCOL_VERSION = "protocol_version"
     NO_ALPN = "no_alpn"
     UNRECOGNIZED_NAME = "unrecognized_name"
@@ -134,9 +136,9 @@ REASONS: Mapping[Layer, tuple[Reason, ...]] = MappingProxyType(
         ),
         Layer.PROXY: (R.PROXY_REFUSED, R.PROXY_AUTH, R.PROXY_FAILED, R.TIMEOUT, R.CLOSED),
         Layer.TLS: (
-            R.EXPIRED, R.NOT_YET_VALID, R.NAME_MISMATCH, R.UNKNOWN_AUTHORITY, R.SELF_SIGNED, R.INCOMPLETE_CHAIN,
-            R.WRONG_PURPOSE, R.REVOKED, R.PROTOCOL_VERSION, R.NO_ALPN, R.UNRECOGNIZED_NAME, R.CLIENT_CERTIFICATE,
-            R.HANDSHAKE, R.NOT_TLS, R.RESET, R.CLOSED, R.TIMEOUT,
+            R.EXPIRED, R.EXPIRES_SOON, R.NOT_YET_VALID, R.NAME_MISMATCH, R.UNKNOWN_AUTHORITY, R.SELF_SIGNED,
+            R.INCOMPLETE_CHAIN, R.WRONG_PURPOSE, R.REVOKED, R.NO_STAPLE, R.PROTOCOL_VERSION, R.NO_ALPN,
+            R.UNRECOGNIZED_NAME, R.CLIENT_CERTIFICATE, R.HANDSHAKE, R.NOT_TLS, R.RESET, R.CLOSED, R.TIMEOUT,
         ),
         Layer.HTTP: (
             R.STATUS, R.TIMEOUT, R.RESET, R.CLOSED, R.GOAWAY, R.STREAM_RESET, R.PROTOCOL, R.VERSION, R.REDIRECT,

@@ -14,6 +14,7 @@ from prober.config.nodes import Document
 from prober.config.schema import Defaults
 from prober.config.settings import Asked, Settings
 from prober.config.targets import NO_COLON
+from prober.config.tls_block import tls_findings
 from prober.json_paths import check_path
 from prober.options import (
     Expect,
@@ -21,7 +22,6 @@ from prober.options import (
     HttpOptions,
     KubernetesOptions,
     ResolverOptions,
-    TlsOptions,
 )
 from prober.reasons import LADDERS, REASONS, Kind, Layer
 
@@ -51,21 +51,36 @@ def check_blocks(document: Document, asked: Asked, settings: Settings) -> None:
         if any(block.model_fields_set for _, block in stack.places):
             for keys, message in check(stack.merged()):
                 document.report(stack.where(*keys), message)
-    if asked.probe.kind is Kind.KUBERNETES and not settings.options.tls.verify:
-        document.report(asked.block("tls").where("verify"), "the Pod's token is sent to no server that is not verified")
-    if asked.probe.kind is not Kind.DNS and len(settings.options.resolver.profile) > 1:
-        message = f"only kind dns asks as several, this is kind {asked.probe.kind}"
-        document.report(asked.block("resolver").where("profile"), message)
-    if asked.probe.kind is Kind.KUBERNETES and settings.options.http.follow:
-        document.report(asked.block("http").where("follow"), "kind kubernetes follows no redirects (kind http does)")
-    if asked.probe.kind is Kind.KUBERNETES and settings.options.http.websocket is not None:
-        document.report(asked.block("http").where("websocket"), "kind kubernetes opens no WebSocket (kind http does)")
-    icmp, stack = settings.options.icmp, asked.block("icmp")
-    if asked.probe.kind is Kind.ICMP and (icmp.count - 1) * icmp.gap >= settings.timeout:
-        document.report(stack.where("count"), "{} requests, gap apart, don't fit into the timeout")
-    websocket = settings.options.http.websocket
-    if asked.probe.kind is Kind.HTTP and websocket is not None and websocket.hold >= settings.timeout:
-        document.report(asked.block("http").where("websocket", "hold"), "a hold of {} does not fit into the timeout")
+    kind = asked.probe.kind
+    for name, keys, message in (*_kubernetes_alone(kind, settings), *_other_kinds(kind, settings)):
+        document.report(asked.block(name).where(*keys), message)
+
+
+def _kubernetes_alone(kind: Kind, settings: Settings) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """What kind kubernetes takes none of: block, keys, and why."""
+    tls, http = settings.options.tls, settings.options.http
+    if kind is not Kind.KUBERNETES:
+        return
+    if not tls.verify:
+        yield "tls", ("verify",), "the Pod's token is sent to no server that is not verified"
+    if http.follow:
+        yield "http", ("follow",), "kind kubernetes follows no redirects (kind http does)"
+    if http.websocket is not None:
+        yield "http", ("websocket",), "kind kubernetes opens no WebSocket (kind http does)"
+
+
+def _other_kinds(kind: Kind, settings: Settings) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """What other kinds take none of, or not in their timeout: block, keys, and why."""
+    options = settings.options
+    if kind is not Kind.TLS and options.tls.starttls is not None:
+        yield "tls", ("starttls",), f"only kind tls asks for TLS in another protocol's words, this is kind {kind}"
+    if kind is not Kind.DNS and len(options.resolver.profile) > 1:
+        yield "resolver", ("profile",), f"only kind dns asks as several, this is kind {kind}"
+    if kind is Kind.ICMP and (options.icmp.count - 1) * options.icmp.gap >= settings.timeout:
+        yield "icmp", ("count",), "{} requests, gap apart, don't fit into the timeout"
+    websocket = options.http.websocket
+    if kind is Kind.HTTP and websocket is not None and websocket.hold >= settings.timeout:
+        yield "http", ("websocket", "hold"), "a hold of {} does not fit into the timeout"
 
 
 def check_defaults(document: Document, defaults: Defaults) -> None:
@@ -86,16 +101,6 @@ def check_expect(document: Document, asked: Asked, settings: Settings) -> None:
         document.report(stack.where("http_version"), f"http.version is {version}: this can't be met")
     if settings.options.http.websocket is not None and kind is Kind.HTTP and expect.http_version == "2":
         document.report(stack.where("http_version"), "a WebSocket begins with HTTP/1.1: this can't be met")
-
-
-def _tls(tls: TlsOptions) -> Iterator[Finding]:
-    if tls.min_version > tls.max_version:
-        yield ("min_version",), f"min_version {tls.min_version} is above max_version {tls.max_version}"
-    if tls.key_file is not None and tls.certificate_file is None:
-        yield ("key_file",), "a key without its certificate_file"
-    for position, protocol in enumerate(tls.alpn):
-        if not 0 < len(protocol.encode()) < 256:
-            yield ("alpn", position), "a protocol's name has 1 to 255 bytes (RFC 7301)"
 
 
 def _http(http: HttpOptions) -> Iterator[Finding]:
@@ -158,7 +163,7 @@ def _kubernetes(kubernetes: KubernetesOptions) -> Iterator[Finding]:
 
 
 _CHECKS: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
-    "tls": _tls,
+    "tls": tls_findings,
     "http": _http,
     "grpc": _grpc,
     "resolver": _resolver,

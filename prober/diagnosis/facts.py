@@ -165,6 +165,27 @@ def _tls(facts: Facts) -> dict[str, str]:
         "ago": _ago(evidence.get("days_left")),
         "alert": f" ({'; '.join(map(str, evidence['openssl']))})" if evidence.get("openssl") else "",
         "alpn": str(evidence.get("alpn") or "no protocol"),
+        "starttls": str(facts.cell.options.tls.starttls or "another protocol"),
+        "expired_link": _expired_link(facts),
+        **_staple(evidence.get("ocsp")),
+    }
+
+
+def _expired_link(facts: Facts) -> str:
+    """The first certificate of the chain as sent that had ended by the time of the run."""
+    for link in facts.evidence.get("chain") or ():
+        if datetime.fromisoformat(link["not_after"]) < facts.run.started_at:
+            return f"{link['subject']}, valid until {_day(link['not_after'])}"
+    return "an intermediate"
+
+
+def _staple(ocsp: object) -> dict[str, str]:
+    told = ocsp if isinstance(ocsp, Mapping) else {}
+    reason = f" ({told['reason']})" if told.get("reason") else ""
+    why = told.get("error") or (f"its status is {told['status']}" if told.get("status") else "")
+    return {
+        "revoked": f" on {_day(told['revoked_at'])}{reason}" if told.get("revoked_at") else "",
+        "staple": f": {why}" if why else "",
     }
 
 

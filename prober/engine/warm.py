@@ -27,7 +27,7 @@ def fill(kit: Kit, cells: Iterable[Cell]) -> None:
     layers = import_rungs(cells)
     if Layer.TLS in layers:
         from prober.layers.tls import settings_of
-        from prober.wire.tls import Contexts
+        from prober.wire.tls_context import Contexts
 
         contexts = kit.get(Contexts)
         for settings in {settings_of(cell) for cell in cells if Layer.TLS in cell.ladder}:

@@ -22,7 +22,8 @@ from prober.wire.certificates import carries_name
 from prober.wire.http import Call, Fields, HttpBroken, HttpClient, Record
 from prober.wire.stream import Stream
 from prober.wire.tcp import open_tcp
-from prober.wire.tls import Contexts, TlsSettings, TlsStream
+from prober.wire.tls import TlsStream
+from prober.wire.tls_context import Contexts, TlsSettings
 
 _MOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 #: Bytes of a list, and of one event of a watch.

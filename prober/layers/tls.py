@@ -6,50 +6,22 @@ verification failed.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
-from datetime import UTC, datetime
+import asyncio
+from time import perf_counter
 from typing import Final
-
-from cryptography import x509
 
 from prober.addresses import is_literal
 from prober.layers.base import Ascent, Failed, network_time
+from prober.layers.tls_judge import judge
+from prober.layers.tls_record import record
 from prober.model import Cell
 from prober.reasons import Kind, Reason
-from prober.wire.certificates import (
-    SeenIssuers,
-    carries_name,
-    facts,
-    misses_intermediate,
-    trusted_organizations,
-)
-from prober.wire.tls import Contexts, TlsError, TlsSettings, TlsStream, VerifyError, is_client_certificate_alert
+from prober.wire.starttls import DIALOGUES, StarttlsError
+from prober.wire.stream import Stream, times_of
+from prober.wire.tls import TlsAlert, TlsError, TlsStream, is_client_certificate_alert
+from prober.wire.tls_context import Contexts, TlsSettings
+from prober.wire.tls_links import Links
 
-#: X509_V_ERR codes (openssl/x509_vfy.h) → reason; those of an unknown issuer are decided by the chain.
-VERIFY_REASONS: Final[dict[int, Reason]] = {
-    9: Reason.NOT_YET_VALID,
-    10: Reason.EXPIRED,
-    18: Reason.SELF_SIGNED,
-    19: Reason.UNKNOWN_AUTHORITY,
-    23: Reason.REVOKED,
-    24: Reason.WRONG_PURPOSE,
-    26: Reason.WRONG_PURPOSE,
-    79: Reason.WRONG_PURPOSE,
-}
-_UNKNOWN_ISSUER: Final = frozenset({2, 20, 21, 27})
-#: Of several complaints the first of these is the reason: trust before time before name.
-PRIORITY: Final = (
-    Reason.SELF_SIGNED,
-    Reason.INCOMPLETE_CHAIN,
-    Reason.UNKNOWN_AUTHORITY,
-    Reason.REVOKED,
-    Reason.EXPIRED,
-    Reason.NOT_YET_VALID,
-    Reason.WRONG_PURPOSE,
-    Reason.NAME_MISMATCH,
-    Reason.HANDSHAKE,
-)
 #: OpenSSL's words for a failed handshake → reason; the first row that is contained in a word wins.
 WORDS: Final[tuple[tuple[str, Reason], ...]] = (
     ("not a TLS record", Reason.NOT_TLS),
@@ -63,26 +35,32 @@ WORDS: Final[tuple[tuple[str, Reason], ...]] = (
     ("inappropriate fallback", Reason.PROTOCOL_VERSION),
     ("unsupported ssl version", Reason.PROTOCOL_VERSION),
 )
+#: Seconds that a TLS 1.3 server gets at least to object to our client certificate, and how many of its handshake's.
+PATIENCE: Final = 0.1
+_HANDSHAKES: Final = 3
 
 
 async def handshake(ascent: Ascent) -> None:
     """Upgrade the connection to TLS and judge what the server showed.
 
     The time is the server's and the wire's: from each flight of ours to the last segment of the server's (RFC 8446
-    section 2). Our own cryptography is not in it.
+    section 2), those of STARTTLS before it included. Our own cryptography is not in it.
     """
     if ascent.stream is None:
         raise Failed(Reason.CLOSED, "no connection below")
-    cell = ascent.cell
+    cell, tls = ascent.cell, ascent.cell.options.tls
     settings, name = settings_of(cell), name_of(cell)
     try:
         context = ascent.kit.get(Contexts).get(settings)
     except OSError as error:
-        raise Failed(Reason.INTERNAL, f"trust or client certificate can't be read: {error}") from error
-    stream = TlsStream(ascent.stream, context, None if is_literal(name) else name)
+        raise Failed(Reason.INTERNAL, f"no TLS with these settings: {error}") from error
+    sni = name if tls.sni and not is_literal(name) else None
+    stream = TlsStream(ascent.stream, context, sni, staple=tls.staple != "never")
     ascent.evidence["server_name"] = name
     try:
         with network_time(ascent):
+            if tls.starttls is not None:
+                await _ask_for_tls(ascent, ascent.stream, name)
             await stream.handshake()
     except TlsError as error:
         ascent.evidence["openssl"] = list(error.words)
@@ -92,7 +70,65 @@ async def handshake(ascent: Ascent) -> None:
     except BrokenPipeError as error:
         raise Failed(Reason.CLOSED) from error
     ascent.stream, ascent.alpn = stream, stream.alpn
-    _judge(ascent, stream, settings, name)
+    _examine(ascent, stream, settings, name)
+    if stream.seen.certificate_requested:
+        await _hear(ascent, stream)
+
+
+async def _ask_for_tls(ascent: Ascent, below: Stream, name: str) -> None:
+    """The protocol's own words before TLS. What the server said last is evidence, also when it then says no more."""
+    protocol = ascent.cell.options.tls.starttls or ""
+    said: dict[str, object] = {"protocol": protocol}
+    ascent.evidence["starttls"] = said
+    began = perf_counter()
+    try:
+        await DIALOGUES[protocol](below, name, said)
+    except StarttlsError as error:
+        raise Failed(Reason.CLOSED if error.closed else Reason.NOT_TLS, str(error)) from error
+    times = times_of(below)
+    said["seconds"] = round(perf_counter() - began if times is None else times.network, 6)
+
+
+def _examine(ascent: Ascent, stream: TlsStream, settings: TlsSettings, name: str) -> None:
+    """Put down what the handshake showed, then judge it."""
+    links = ascent.kit.get(Links)
+    try:
+        chain = links.sent(stream.connection)
+    except ValueError as error:
+        record(ascent, stream, ())
+        raise Failed(Reason.HANDSHAKE, f"a certificate of the chain can't be read: {error}") from error
+    record(ascent, stream, chain)
+    judge(ascent, stream, chain, settings, name)
+    demanded = _demanded(ascent.cell)
+    if demanded and stream.alpn not in demanded:
+        raise Failed(Reason.NO_ALPN, f"offered {', '.join(ascent.cell.alpn)}, the server chose {stream.alpn}")
+
+
+async def _hear(ascent: Ascent, stream: TlsStream) -> None:
+    """Wait for what a server that asked for a client certificate says to ours, or to none.
+
+    Under TLS 1.3 it can say so only after the handshake (RFC 8446 section 4.4.2.4), and where nothing above this rung
+    reads on this connection nobody would ever hear it. Silence is no objection. What is waited here is no latency.
+    """
+    evidence = ascent.evidence["client_certificate"]
+    if evidence["version"] != "TLSv1.3" or ascent.cell.kind not in (Kind.TLS, Kind.GRPC):
+        return
+    began = perf_counter()
+    try:
+        async with asyncio.timeout(max(PATIENCE, _HANDSHAKES * (ascent.seconds or 0.0))):
+            if not await stream.hear():
+                raise Failed(Reason.CLOSED, "the server asked for a client certificate, then hung up without a word")
+            evidence["answer"] = "accepted"
+    except TimeoutError:
+        evidence["answer"] = "none"
+    except TlsAlert as alert:
+        ascent.evidence["openssl"] = [alert.alert]
+        raise Failed(Reason.CLIENT_CERTIFICATE if alert.client_certificate else Reason.HANDSHAKE) from alert
+    except ConnectionResetError as error:
+        raise Failed(Reason.RESET, "the server asked for a client certificate, then reset the connection") from error
+    finally:
+        if ascent.waited is not None:
+            ascent.waited += perf_counter() - began
 
 
 def settings_of(cell: Cell) -> TlsSettings:
@@ -101,7 +137,8 @@ def settings_of(cell: Cell) -> TlsSettings:
     ca_file = tls.ca_file
     if ca_file is None and cell.kind is Kind.KUBERNETES and cell.options.kubernetes.ca_file.exists():
         ca_file = cell.options.kubernetes.ca_file
-    return TlsSettings(ca_file, cell.alpn, tls.min_version, tls.max_version, tls.certificate_file, tls.key_file)
+    return TlsSettings(ca_file, cell.alpn, tls.min_version, tls.max_version, tls.certificate_file, tls.key_file,
+                       tls.ciphers, tls.ciphersuites, tls.groups)  # fmt: skip
 
 
 def name_of(cell: Cell) -> str:
@@ -142,58 +179,3 @@ def certificate_was_requested(flight: bytes) -> bool:
             return True
         messages = messages[4 + int.from_bytes(messages[1:4], "big") :]
     return False
-
-
-def _judge(ascent: Ascent, stream: TlsStream, settings: TlsSettings, name: str) -> None:
-    chain: Sequence[x509.Certificate] = stream.connection.get_peer_cert_chain(as_cryptography=True) or ()
-    seen = ascent.kit.get(SeenIssuers)
-    complaints = {_reason_of(error, chain, settings, seen) for error in stream.verify_errors}
-    if not complaints:
-        seen.learn(chain)
-    if chain and not carries_name(chain[0], name):
-        complaints.add(Reason.NAME_MISMATCH)
-    _record(ascent, stream, chain)
-    if complaints:
-        ascent.evidence["errors"] = [reason.value for reason in PRIORITY if reason in complaints]
-        if ascent.cell.options.tls.verify:
-            raise Failed(next(reason for reason in PRIORITY if reason in complaints))
-    demanded = _demanded(ascent.cell)
-    if demanded and stream.alpn not in demanded:
-        raise Failed(Reason.NO_ALPN, f"offered {', '.join(ascent.cell.alpn)}, the server chose {stream.alpn}")
-
-
-def _reason_of(
-    error: VerifyError, chain: Sequence[x509.Certificate], settings: TlsSettings, seen: SeenIssuers
-) -> Reason:
-    if error.number in _UNKNOWN_ISSUER:
-        trusted: frozenset[str] = frozenset()
-        if settings.ca_file is not None:
-            with contextlib.suppress(OSError, ValueError):  # the bundle changed under us: trust nobody's word
-                trusted = trusted_organizations(settings.ca_file, settings.ca_file.stat().st_mtime_ns)
-        return Reason.INCOMPLETE_CHAIN if misses_intermediate(chain, trusted, seen) else Reason.UNKNOWN_AUTHORITY
-    return VERIFY_REASONS.get(error.number, Reason.HANDSHAKE)
-
-
-def _record(ascent: Ascent, stream: TlsStream, chain: Sequence[x509.Certificate]) -> None:
-    """Put down the facts of the connection and of the chain as it was sent."""
-    connection = stream.connection
-    ascent.evidence.update(
-        version=connection.get_protocol_version_name(),
-        cipher=connection.get_cipher_name(),
-        group=connection.get_group_name(),
-        alpn=stream.alpn,
-    )
-    if not chain:
-        return
-    leaf = facts(chain[0])
-    ascent.evidence.update(
-        subject=leaf.subject,
-        issuer=leaf.issuer,
-        names=list(leaf.names[:20]),
-        not_before=leaf.not_before.isoformat(),
-        not_after=leaf.not_after.isoformat(),
-        not_after_timestamp=min(facts(c).not_after for c in chain).timestamp(),
-        days_left=round((leaf.not_after - datetime.now(UTC)).total_seconds() / 86400, 1),
-        chain=[{"subject": facts(c).subject, "issuer": facts(c).issuer, "not_after": facts(c).not_after.isoformat()}
-               for c in chain[:10]],
-    )  # fmt: skip

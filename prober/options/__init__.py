@@ -24,6 +24,7 @@ from prober.options.base import (
 )
 from prober.options.dns import DnsOptions, Profile, ResolverOptions, Transport
 from prober.options.reach import IcmpOptions, TcpOptions
+from prober.options.tls import TlsOptions
 from prober.reasons import Layer, Reason
 
 __all__ = [
@@ -50,25 +51,6 @@ __all__ = [
     "refuse_boolean",
     "reveal",
 ]
-
-
-class TlsOptions(Options):
-    """`tls:` trust, name and limits of the handshake."""
-
-    server_name: str | None = None
-    """SNI and the name that the certificate must carry; default: the URL's host."""
-    ca_file: Path | None = None
-    """PEM bundle trusted instead of the system's."""
-    verify: bool = True
-    """`false` keeps every verification error as evidence and fails on none of them."""
-    alpn: tuple[str, ...] = ()
-    """Protocols offered, in order. Default: `h2` and/or `http/1.1` for http, `h2` for grpc, none for tls."""
-    min_version: Literal["1.0", "1.1", "1.2", "1.3"] = "1.2"
-    max_version: Literal["1.0", "1.1", "1.2", "1.3"] = "1.3"
-    certificate_file: Path | None = None
-    """Client certificate chain, PEM."""
-    key_file: Path | None = None
-    """Its private key, PEM."""
 
 
 class BasicAuth(Options):

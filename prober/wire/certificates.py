@@ -1,20 +1,23 @@
-"""Facts of a certificate chain as it was sent, and whether a leaf carries a name (RFC 9525). Cached by content."""
+"""Facts of a certificate as it was sent, and whether it carries a name (RFC 9525). Kept by content: one `Link` each."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
 from prober.addresses import is_literal
+
+#: Names whose answer one certificate remembers.
+MAX_NAMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,17 @@ class CertificateFacts:
     self_issued: bool
     names_issuer_url: bool
     """It says where its issuer's certificate can be fetched (caIssuers, RFC 5280 section 4.2.2.1)."""
+    key: str
+    """Kind and size of its public key: `RSA 2048`, `EC secp256r1`, `Ed25519`."""
+    signature: str
+    """How its issuer signed it, in OpenSSL's words: `sha256WithRSAEncryption`."""
+    key_id: str
+    """Of its own key, and of its issuer's (RFC 5280 sections 4.2.1.1 and 4.2.1.2), hexadecimal; empty if not told."""
+    issuer_key_id: str
+    must_staple: bool
+    """Its server has to staple an OCSP response (RFC 7633)."""
+    timestamps: int
+    """Signed certificate timestamps inside it (RFC 6962 section 3.3): logs that have seen it."""
 
 
 @lru_cache(maxsize=4096)
@@ -38,43 +52,77 @@ def facts(certificate: x509.Certificate) -> CertificateFacts:
     return CertificateFacts(
         subject=short_name(certificate.subject),
         issuer=short_name(certificate.issuer),
-        issuer_organization=_attribute(certificate.issuer, NameOID.ORGANIZATION_NAME),
+        issuer_organization=attribute(certificate.issuer, NameOID.ORGANIZATION_NAME),
         names=_names(certificate),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         self_issued=certificate.issuer == certificate.subject,
         names_issuer_url=_names_issuer_url(certificate),
+        key=_key(certificate),
+        signature=_named(certificate.signature_algorithm_oid),
+        key_id=_hex(_extension(certificate, x509.SubjectKeyIdentifier), "digest"),
+        issuer_key_id=_hex(_extension(certificate, x509.AuthorityKeyIdentifier), "key_identifier"),
+        must_staple=x509.TLSFeatureType.status_request in (_extension(certificate, x509.TLSFeature) or ()),
+        timestamps=len(list(_extension(certificate, x509.PrecertificateSignedCertificateTimestamps) or ())),
     )
 
 
 def short_name(name: x509.Name) -> str:
     """The common name, else the whole distinguished name (RFC 4514)."""
-    return _attribute(name, NameOID.COMMON_NAME) or name.rfc4514_string()
+    return attribute(name, NameOID.COMMON_NAME) or name.rfc4514_string()
 
 
-def _attribute(name: x509.Name, oid: x509.ObjectIdentifier) -> str:
+def attribute(name: x509.Name, oid: x509.ObjectIdentifier) -> str:
+    """The first value of that attribute, empty where there is none."""
     found = name.get_attributes_for_oid(oid)
     return str(found[0].value) if found else ""
 
 
-def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+
+def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    """The extension of that class; None where there is none, or none that can be read."""
     try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return None
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    extension = _extension(certificate, x509.SubjectAlternativeName)
+    if extension is None:
         return ()
     dns = extension.get_values_for_type(x509.DNSName)
     return (*dns, *(str(address) for address in extension.get_values_for_type(x509.IPAddress)))
 
 
 def _names_issuer_url(certificate: x509.Certificate) -> bool:
-    try:
-        extension = certificate.extensions.get_extension_for_oid(ExtensionOID.AUTHORITY_INFORMATION_ACCESS)
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-    value = extension.value
-    return isinstance(value, x509.AuthorityInformationAccess) and any(
-        access.access_method == AuthorityInformationAccessOID.CA_ISSUERS for access in value
+    extension = _extension(certificate, x509.AuthorityInformationAccess)
+    return extension is not None and any(
+        access.access_method == AuthorityInformationAccessOID.CA_ISSUERS for access in extension
     )
+
+
+def _key(certificate: x509.Certificate) -> str:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return _named(certificate.public_key_algorithm_oid)
+    if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey):
+        return f"{'RSA' if isinstance(key, rsa.RSAPublicKey) else 'DSA'} {key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC {key.curve.name}"
+    return type(key).__name__.removesuffix("PublicKey").lstrip("_")
+
+
+def _named(oid: x509.ObjectIdentifier) -> str:
+    return oid._name  # noqa: SLF001 - the one table of these names
+
+
+def _hex(extension: object, field: str) -> str:
+    value = getattr(extension, field, None)
+    return value.hex() if isinstance(value, bytes) else ""
 
 
 @lru_cache(maxsize=4096)
@@ -90,49 +138,24 @@ def carries_name(certificate: x509.Certificate, name: str) -> bool:
     return True
 
 
-class SeenIssuers:
-    """Intermediates that this process has seen in chains that verified: who they are is no longer a guess."""
+class Link:
+    """One certificate of a chain, with all that is read off it: once for each content, so that a probe that meets it
+    again at every run parses nothing. Compared by identity."""
 
-    def __init__(self) -> None:
-        self._names: set[str] = set()
+    __slots__ = ("_carries", "certificate", "facts", "fingerprint")
 
-    def learn(self, chain: Sequence[x509.Certificate]) -> None:
-        """Remember the issuers in a chain that verified."""
-        self._names.update(facts(certificate).subject for certificate in chain[1:])
+    def __init__(self, certificate: x509.Certificate, fingerprint: bytes) -> None:
+        self.certificate = certificate
+        self.fingerprint = fingerprint
+        """SHA-256 of its DER."""
+        self.facts = facts(certificate)
+        self._carries: dict[str, bool] = {}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
-
-    def close(self) -> None:
-        """Forget them all."""
-        self._names.clear()
-
-
-_CALLED_INTERMEDIATE = re.compile(r"\b(intermediate|issuing|subordinate|sub[ -]?ca)\b", re.IGNORECASE)
-
-
-def misses_intermediate(chain: Sequence[x509.Certificate], trusted: frozenset[str], seen: SeenIssuers) -> bool:
-    """Whether an unknown issuer looks like an intermediate that the server should have sent.
-
-    OpenSSL gives error 20 for both, and a lone leaf proves neither. It is called incomplete if its issuer is one that
-    was seen before, or says where to fetch its certificate, or shares its organization with an authority that we
-    trust, or is called an intermediate; else the authority itself is unknown.
-    """
-    if len(chain) != 1:
-        return False
-    leaf = facts(chain[0])
-    return not leaf.self_issued and (
-        leaf.issuer in seen
-        or leaf.names_issuer_url
-        or leaf.issuer_organization in trusted
-        or _CALLED_INTERMEDIATE.search(leaf.issuer) is not None
-    )
-
-
-@lru_cache(maxsize=64)
-def trusted_organizations(bundle: Path | None, _stamp: int = 0) -> frozenset[str]:
-    """Organizations of the authorities in a PEM bundle; none for the system's, whose leaves name their issuer's URL."""
-    if bundle is None:
-        return frozenset()
-    certificates = x509.load_pem_x509_certificates(bundle.read_bytes())
-    return frozenset(_attribute(c.subject, NameOID.ORGANIZATION_NAME) for c in certificates) - {""}
+    def carries(self, name: str) -> bool:
+        """See `carries_name`."""
+        found = self._carries.get(name)
+        if found is None:
+            found = carries_name(certificate=self.certificate, name=name)
+            if len(self._carries) < MAX_NAMES:
+                self._carries[name] = found
+        return found

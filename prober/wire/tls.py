@@ -1,51 +1,23 @@
 """TLS over an open stream: pyOpenSSL with memory BIOs. The handshake is finished first and judged afterwards.
 
-One `Context` per (trust, versions, ALPN, client certificate) for the life of the process; a context is never
-changed once it has been used. What an error means for a layer is not decided here.
+What an error means for a layer is not decided here.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
-from pathlib import Path
-
 from OpenSSL import SSL, crypto
 
+from prober.wire.openssl import Seen, VerifyError
 from prober.wire.stream import Stream, Times, times_of
+from prober.wire.tls_context import words_of
 
-VERSIONS = {
-    "1.0": SSL.TLS1_VERSION,
-    "1.1": SSL.TLS1_1_VERSION,
-    "1.2": SSL.TLS1_2_VERSION,
-    "1.3": SSL.TLS1_3_VERSION,
-}
 #: Content types of a TLS record (RFC 8446 section 5.1): what a first byte can be if the peer speaks TLS at all.
 RECORD_TYPES = frozenset({20, 21, 22, 23, 24})
 #: Bytes of handshake a peer may send before it is given up: a chain of some hundred certificates.
 MAX_HANDSHAKE = 512 * 1024
 #: Bytes kept of the peer's first flight, to look into it when the handshake fails.
 KEPT_FLIGHT = 32 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """What makes two contexts different. Versions are keys of `VERSIONS`; `ca_file` None trusts the system's bundle."""
-
-    ca_file: Path | None = None
-    alpn: tuple[str, ...] = ()
-    min_version: str = "1.2"
-    max_version: str = "1.3"
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyError:
-    """One complaint of the verification: `number` is an X509_V_ERR code, `depth` 0 the leaf."""
-
-    number: int
-    depth: int
+_RECORD_HEAD = 5
 
 
 class TlsError(OSError):
@@ -78,82 +50,23 @@ def is_client_certificate_alert(word: str) -> bool:
                                          "unsupported certificate", "access denied"))  # fmt: skip
 
 
-@dataclass(slots=True)
-class _Handshake:
-    """What the verify callback collects for one connection."""
-
-    errors: list[VerifyError] = field(default_factory=list)
-
-
-class Contexts:
-    """The contexts of the process, made on first use; a changed file (CA, certificate, key) makes a new one."""
-
-    def __init__(self) -> None:
-        self._contexts: dict[TlsSettings, tuple[tuple[int, ...], SSL.Context]] = {}
-
-    def get(self, settings: TlsSettings) -> SSL.Context:
-        """The context for `settings`. OSError where a file cannot be read or does not hold what it should."""
-        stamp = tuple(
-            path.stat().st_mtime_ns
-            for path in (settings.ca_file, settings.certificate_file, settings.key_file)
-            if path is not None
-        )
-        kept = self._contexts.get(settings)
-        if kept is None or kept[0] != stamp:
-            try:
-                kept = self._contexts[settings] = (stamp, _make_context(settings))
-            except SSL.Error as error:
-                raise OSError("; ".join(_words(error)) or "no certificate or key found") from error
-        return kept[1]
-
-    def close(self) -> None:
-        """Forget them all."""
-        self._contexts.clear()
-
-
-def _make_context(settings: TlsSettings) -> SSL.Context:
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_min_proto_version(VERSIONS[settings.min_version])
-    context.set_max_proto_version(VERSIONS[settings.max_version])
-    if settings.min_version in ("1.0", "1.1"):
-        context.set_cipher_list(b"DEFAULT:@SECLEVEL=0")  # their signatures use SHA-1: refused above level 0
-    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_IGNORE_UNEXPECTED_EOF)
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_verify(SSL.VERIFY_PEER, _collect)
-    if settings.ca_file is None:
-        context.set_default_verify_paths()
-    else:
-        context.load_verify_locations(os.fspath(settings.ca_file))
-    if settings.alpn:
-        context.set_alpn_protos([name.encode("ascii") for name in settings.alpn])
-    if settings.certificate_file is not None:
-        context.use_certificate_chain_file(os.fspath(settings.certificate_file))
-        context.use_privatekey_file(os.fspath(settings.key_file or settings.certificate_file))
-        context.check_privatekey()
-    return context
-
-
-def _collect(connection: SSL.Connection, _certificate: crypto.X509, number: int, depth: int, _held: int) -> bool:
-    """The verify callback: note the error and go on, so that one handshake tells all of them. It must not raise."""
-    if number:
-        connection.get_app_data().errors.append(VerifyError(number, depth))
-    return True
-
-
 class TlsStream:
     """A TLS connection over another stream; implements `prober.wire.stream.Stream` once `handshake` returned."""
 
-    __slots__ = ("_below", "_flight", "_received", "_state", "connection")
+    __slots__ = ("_below", "_flight", "_received", "connection", "seen")
 
-    def __init__(self, below: Stream, context: SSL.Context, server_name: str | None) -> None:
+    def __init__(self, below: Stream, context: SSL.Context, server_name: str | None, *, staple: bool = False) -> None:
+        """`staple` asks for an OCSP response with the handshake (RFC 6066 section 8)."""
         self._below = below
-        self._state = _Handshake()
+        self.seen = Seen()
         self._flight = b""
         self._received = 0
         self.connection = SSL.Connection(context, None)
-        self.connection.set_app_data(self._state)
+        self.connection.set_app_data(self.seen)
         if server_name:
             self.connection.set_tlsext_host_name(server_name.encode("idna"))
+        if staple:
+            self.connection.request_ocsp()
         self.connection.set_connect_state()
 
     @property
@@ -164,7 +77,7 @@ class TlsStream:
     @property
     def verify_errors(self) -> tuple[VerifyError, ...]:
         """Every complaint of this handshake's verification, in the order they were found."""
-        return tuple(self._state.errors)
+        return tuple(self.seen.errors)
 
     @property
     def alpn(self) -> str | None:
@@ -186,10 +99,34 @@ class TlsStream:
                 await self._feed_handshake()
             except (SSL.Error, SSL.ZeroReturnError) as error:
                 await self._flush_quietly()
-                raise TlsError(_words(error), self._flight) from error
+                raise TlsError(words_of(error), self._flight) from error
             else:
                 await self._flush()
                 return
+
+    async def hear(self) -> bool:
+        """Wait for the peer's first word after its side of the handshake, which a server that asked for a client
+        certificate owes under TLS 1.3: a ticket or data (it is content), an alert, or the end.
+
+        False if it ended the connection without a word. Raises TlsAlert; has no deadline of its own.
+        """
+        heard = b""
+        while True:
+            try:
+                self.connection.recv(1)
+            except SSL.WantReadError:
+                if len(heard) >= _RECORD_HEAD + int.from_bytes(heard[3:_RECORD_HEAD]):  # a whole record: a ticket
+                    return True
+            except SSL.ZeroReturnError:
+                return False
+            except SSL.Error as error:
+                raise TlsAlert("; ".join(words_of(error)) or type(error).__name__) from error
+            else:
+                return True
+            if not (data := await self._below.receive()):
+                return False
+            heard += data
+            self.connection.bio_write(data)
 
     async def _feed_handshake(self) -> None:
         data = await self._below.receive()
@@ -217,7 +154,7 @@ class TlsStream:
             except SSL.ZeroReturnError:  # close_notify
                 return b""
             except SSL.Error as error:
-                raise TlsAlert("; ".join(_words(error)) or type(error).__name__) from error
+                raise TlsAlert("; ".join(words_of(error)) or type(error).__name__) from error
 
     async def send(self, data: bytes) -> None:
         """See Stream.send."""
@@ -226,7 +163,7 @@ class TlsStream:
             try:
                 view = view[self.connection.send(view) :]
             except SSL.Error as error:
-                raise TlsAlert("; ".join(_words(error)) or type(error).__name__) from error
+                raise TlsAlert("; ".join(words_of(error)) or type(error).__name__) from error
             await self._flush()
 
     def close(self) -> None:
@@ -248,9 +185,3 @@ class TlsStream:
             await self._flush()
         except OSError:
             return
-
-
-def _words(error: Exception) -> tuple[str, ...]:
-    """OpenSSL's reason strings of an error, without library and function names."""
-    entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    return tuple(str(entry[2]) for entry in entries if len(entry) > 2 and entry[2])

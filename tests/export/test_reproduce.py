@@ -207,6 +207,15 @@ def test_what_an_option_adds_to_curl(scheme: str, host: str, options: dict[str, 
         ({"tls": {"certificate_file": "/c.pem", "key_file": "/k.pem"}}, "-cert /c.pem -key /k.pem"),
         ({"tls": {"alpn": ["h2"]}}, "-alpn h2"),
         ({"tls": {"min_version": "1.0", "max_version": "1.2"}}, "-min_protocol TLSv1 -max_protocol TLSv1.2"),
+        ({"tls": {"sni": False}}, "-noservername -verify_hostname api.example.com"),
+        ({"tls": {"staple": "required"}}, "-status -showcerts"),
+        ({"tls": {"starttls": "smtp"}}, "-connect 203.0.113.10:443 -starttls smtp -servername"),
+        ({"tls": {"starttls": "xmpp"}}, "-starttls xmpp -name api.example.com"),
+        ({"tls": {"ciphers": ["AES128-SHA", "AES256-SHA"]}}, "-cipher AES128-SHA:AES256-SHA"),
+        (
+            {"tls": {"ciphersuites": ["TLS_AES_128_GCM_SHA256"], "groups": ["X25519", "P-256"]}},
+            "-ciphersuites TLS_AES_128_GCM_SHA256 -groups X25519:P-256",
+        ),
     ],
 )
 def test_what_an_option_adds_to_openssl(options: dict[str, Any], words: str) -> None:

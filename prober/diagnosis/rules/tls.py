@@ -20,6 +20,15 @@ def _with_credentials(facts: Facts) -> bool:
     return bool(facts.evidence.get("credentials"))
 
 
+def _leaf_is_valid(facts: Facts) -> bool:
+    days = facts.evidence.get("days_left")
+    return isinstance(days, float | int) and days > 0
+
+
+def _after_starttls(facts: Facts) -> bool:
+    return facts.cell.options.tls.starttls is not None
+
+
 def _is_api(facts: Facts) -> bool:
     return facts.api_server
 
@@ -70,11 +79,26 @@ PROXY = (
 TLS = (
     Row(
         Layer.TLS, Reason.EXPIRED, Code.CERTIFICATE_EXPIRED,
+        "The certificate of {tls_name} is still valid, but the chain that its server sends holds one that has expired: "
+        "{expired_link}.",
+        "Have the server send the intermediates that its authority signs with today (leaf and intermediates in "
+        "tls.crt, in this order). Browsers find another way up and hide the fault; many programs do not.",
+        _KEY, _leaf_is_valid,
+    ),
+    Row(
+        Layer.TLS, Reason.EXPIRED, Code.CERTIFICATE_EXPIRED,
         "The certificate chain of {tls_name} has expired: {subject} was valid until {not_after}, {ago}.",
         "kubectl get certificate,certificaterequest (cert-manager): was it renewed, and has the server loaded the new "
         "Secret? A subPath mount never updates. If the leaf is still valid, an intermediate has expired; and check "
         "this node's clock.",
         _KEY,
+    ),
+    Row(
+        Layer.TLS, Reason.EXPIRES_SOON, Code.CERTIFICATE_EXPIRES_SOON,
+        "The certificate chain of {tls_name} ends too soon{detail}.",
+        "kubectl get certificate,certificaterequest (cert-manager): renewal is due at two thirds of the lifetime, so "
+        "what failed there? The certificate of the evidence's chain that ends first may be an intermediate.",
+        "the certificate is valid today",
     ),
     Row(
         Layer.TLS, Reason.NOT_YET_VALID, Code.CERTIFICATE_NOT_YET_VALID,
@@ -134,9 +158,18 @@ TLS = (
     ),
     Row(
         Layer.TLS, Reason.REVOKED, Code.CERTIFICATE_REVOKED,
-        "The certificate of {tls_name} was revoked by {issuer}.",
+        "The certificate of {tls_name} was revoked by {issuer}{revoked}: so says the OCSP response that its own server "
+        "staples.",
         "Replace it now: clients that check will refuse it. Find out who revoked it and why; a leaked key means new "
         "keys, not only a new certificate.",
+        _KEY,
+    ),
+    Row(
+        Layer.TLS, Reason.NO_STAPLE, Code.STAPLE_MISSING,
+        "The server of {tls_name} staples no OCSP response that says its certificate is good{staple}.",
+        "nginx: ssl_stapling on, and a resolver; Apache: SSLUseStapling. Can the server reach its authority's OCSP "
+        "responder, and does that still exist (several authorities have ended OCSP)? Some servers staple only from "
+        "the second connection on.",
         _KEY,
     ),
     Row(
@@ -175,10 +208,17 @@ TLS = (
         _SPEAKS_TLS,
     ),
     Row(
+        Layer.TLS, Reason.NOT_TLS, Code.STARTTLS_REFUSED,
+        "The server at {where} does not begin TLS in the words of {starttls}{detail}.",
+        "Is TLS configured there at all (a certificate that failed to load switches STARTTLS off), and is this the "
+        "protocol of that port? A middlebox may have taken STARTTLS out: ask from beside the server.",
+        "a process answers at {where}", _after_starttls,
+    ),
+    Row(
         Layer.TLS, Reason.NOT_TLS, Code.NOT_TLS,
         "What answers at {where} does not speak TLS.",
-        "Plain HTTP on this port (try http://), or a server that wants STARTTLS or the PROXY protocol first. For a "
-        "Service: does its targetPort lead to the plain port?",
+        "Plain HTTP on this port (try http://), or a server that wants STARTTLS (tls.starttls) or the PROXY protocol "
+        "first. For a Service: does its targetPort lead to the plain port?",
         "a process answers at {where}",
     ),
     Row(

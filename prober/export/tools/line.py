@@ -8,7 +8,7 @@ from prober.addresses import is_literal
 from prober.export.shell import field_parts, parts_of, quote, secret_parts
 from prober.model import Run
 from prober.options import BasicAuth, Secret
-from prober.reasons import Family, Kind
+from prober.reasons import Family, Kind, Reason
 
 
 class Line:
@@ -25,6 +25,11 @@ class Line:
         """Where the connection went: the proxy, if there is one."""
         self.goal = (self.endpoint.connect or (self.endpoint.host, self.endpoint.port)) if self.proxied else self.hop
         """Where it was to arrive: behind the proxy, if there is one."""
+
+    @property
+    def reason(self) -> Reason | None:
+        """What the run failed for, None if it did not."""
+        return None if self.run.blame is None else self.run.blame.reason
 
     @property
     def proxied(self) -> bool:

@@ -8,7 +8,7 @@ from prober.addresses import is_literal
 from prober.export.shell import quote, secret_parts
 from prober.export.tools.line import Line
 from prober.options import SecretFile, TlsOptions
-from prober.reasons import Kind
+from prober.reasons import Kind, Reason
 from prober.units import host_port
 
 
@@ -19,16 +19,24 @@ def openssl(line: Line) -> list[str]:
     command = ["openssl", "s_client", *line.words("-connect", host_port(*line.goal))]
     if line.proxied:
         command += line.words("-proxy", host_port(*line.hop)) + _proxy_user(line)
+    if options.starttls is not None:
+        command += ["-starttls", options.starttls]
+        if options.starttls.startswith("xmpp"):
+            command += line.words("-name", name)
     if is_literal(name):
         command += ["-noservername", *line.words("-verify_ip", name)]
     else:
-        command += line.words("-servername", name, "-verify_hostname", name)
+        command += line.words("-servername", name) if options.sni else ["-noservername"]
+        command += line.words("-verify_hostname", name)
     for flag, value in (("-CAfile", ca_file(line)), ("-cert", options.certificate_file), ("-key", options.key_file)):
         if value is not None:
             command += line.words(flag, str(value))
     if alpn := line.cell.alpn:
         command += line.words("-alpn", ",".join(alpn))
-    return [*command, *_openssl_versions(options), "-showcerts", "</dev/null"]
+    command += [*_openssl_versions(options), *_openssl_lists(options)]
+    if options.staple == "required" or line.reason is Reason.REVOKED:
+        command.append("-status")
+    return [*command, "-showcerts", "</dev/null"]
 
 
 def _proxy_user(line: Line) -> list[str]:
@@ -46,6 +54,11 @@ def _proxy_user(line: Line) -> list[str]:
 def _openssl_versions(options: TlsOptions) -> list[str]:
     low = ["-min_protocol", _tls_version(options.min_version)] if options.min_version != "1.2" else []
     return low + (["-max_protocol", _tls_version(options.max_version)] if options.max_version != "1.3" else [])
+
+
+def _openssl_lists(options: TlsOptions) -> list[str]:
+    lists = (("-cipher", options.ciphers), ("-ciphersuites", options.ciphersuites), ("-groups", options.groups))
+    return [word for flag, names in lists if names for word in (flag, ":".join(names))]
 
 
 def _tls_version(version: str) -> str:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ssl
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from cryptography.x509 import ocsp
 
 from prober.lab.connection import Connection, TlsConnection
 from prober.lab.tls import make_context
 from prober.reasons import Kind, Layer, Reason
 from tests.support.scenarios import ENOUGH, NAME, SHORT, Place, Shown, add, shows
 from tests.support.scenarios.servers import Serve, listening
+from tests.support.staples import Staples
 
 #: reason → the lab's fault that shows it.
 DEFECTS: dict[Reason, str] = {
@@ -50,6 +55,23 @@ async def _defective(place: Place, defect: str) -> Shown:
 
 for _reason, _defect in DEFECTS.items():
     add(Layer.TLS, _reason, partial(_defective, defect=_defect))
+
+
+@shows(Layer.TLS, Reason.EXPIRES_SOON)
+async def a_month_where_three_are_asked_for(place: Place) -> Shown:
+    return await _shake(place, speaks(make_context(place.files, [NAME])), min_days_left=90)
+
+
+async def _stapled(place: Place, status: ocsp.OCSPCertStatus) -> Shown:
+    with TemporaryDirectory() as directory:
+        staples = Staples(Path(directory))
+        with staples.serve(place.family, staples.response(status)) as port:
+            tls = {"ca_file": str(staples.ca_file), "staple": "required"}
+            return await place.climb(place.cell(Kind.TLS, "tls", port, options={"tls": tls}))
+
+
+add(Layer.TLS, Reason.REVOKED, partial(_stapled, status=ocsp.OCSPCertStatus.REVOKED))
+add(Layer.TLS, Reason.NO_STAPLE, partial(_stapled, status=ocsp.OCSPCertStatus.UNKNOWN))
 
 
 @shows(Layer.TLS, Reason.UNRECOGNIZED_NAME)

@@ -1,0 +1,179 @@
+"""Client certificates: who asked for one, what was said to ours, and that nobody waits who was asked for nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+from OpenSSL import SSL
+
+from prober.engine.climb import climb
+from prober.lab.certificates import CertificateFiles
+from prober.lab.tls import make_context
+from prober.layers import tls as rung
+from prober.layers.base import Ascent, Kit
+from prober.model import Run
+from prober.reasons import Family, Kind, Layer, Reason
+from tests.support.cells import FAMILIES, LOOPBACK, make_cell
+from tests.support.threaded import read_to_the_end, reset, serve
+
+NAME = "api.example.com"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    return CertificateFiles(tmp_path_factory.mktemp("certificates"))
+
+
+def asking(files: CertificateFiles, *, tickets: int = 2) -> ssl.SSLContext:
+    """A TLS 1.3 server that wants a client certificate of the lab's authority."""
+    context = make_context(files, [NAME], frozenset({"tls-client-certificate"}))
+    context.num_tickets = tickets
+    return context
+
+
+def client(files: CertificateFiles) -> dict[str, str]:
+    chain, key = files.leaf(["client"], {"tls-wrong-purpose"})  # a certificate for clients
+    return {"certificate_file": str(chain), "key_file": str(key)}
+
+
+async def shake(port: int, ca_file: Path, family: Family = Family.IPV4, kind: Kind = Kind.TLS, **tls: object) -> Run:
+    scheme = {Kind.TLS: "tls", Kind.GRPC: "grpcs", Kind.HTTP: "https"}[kind]
+    options = {"tls": {"ca_file": str(ca_file), **tls}}
+    cell = make_cell(kind, scheme, NAME, port, family=family, options=options)
+    (run,) = await climb(cell, Kit(), found=[(LOOPBACK[family], port)])
+    return run
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_under_tls_1_3_the_late_alert_is_heard_by_kind_tls_itself(
+    files: CertificateFiles, family: Family
+) -> None:
+    with serve(family, read_to_the_end, asking(files)) as port:
+        run = await shake(port, files.ca_file, family)
+    evidence = run.outcomes[-1].evidence
+    assert run.blame is not None
+    assert (run.blame.layer, run.blame.reason) == (Layer.TLS, Reason.CLIENT_CERTIFICATE)
+    assert "certificate required" in evidence["openssl"][0]
+    assert evidence["client_certificate"]["sent"] is False
+    assert evidence["subject"] == NAME
+    assert evidence["version"] == "TLSv1.3"
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+async def test_the_authorities_that_a_server_names_are_told(files: CertificateFiles, version: str) -> None:
+    chain, key = files.leaf([NAME])
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.use_certificate_chain_file(str(chain))
+    context.use_privatekey_file(str(key))
+    context.load_client_ca(str(files.ca_file).encode())
+    context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+
+    def talk(sock: socket.socket) -> None:
+        sock.settimeout(None)
+        connection = SSL.Connection(context, sock)
+        connection.set_accept_state()
+        with contextlib.suppress(SSL.Error):
+            connection.do_handshake()
+            connection.recv(1)
+
+    with serve(Family.IPV4, talk) as port:
+        run = await shake(port, files.ca_file, max_version=version)
+    assert run.ok, run.outcomes[-1]
+    asked = run.outcomes[-1].evidence["client_certificate"]
+    assert (asked["sent"], asked["authorities"]) == (False, ["CN=prober lab root"])
+
+
+async def test_the_rung_below_grpc_hears_it_too(files: CertificateFiles) -> None:
+    with serve(Family.IPV4, read_to_the_end, asking(files)) as port:
+        run = await shake(port, files.ca_file, kind=Kind.GRPC)
+    assert run.blame is not None
+    assert (run.blame.layer, run.blame.reason) == (Layer.TLS, Reason.CLIENT_CERTIFICATE)
+
+
+async def test_a_certificate_of_a_stranger_is_refused_with_the_servers_word(
+    files: CertificateFiles, tmp_path: Path
+) -> None:
+    with serve(Family.IPV4, read_to_the_end, asking(files)) as port:
+        run = await shake(port, files.ca_file, **client(CertificateFiles(tmp_path)))
+    evidence = run.outcomes[-1].evidence
+    assert run.blame is not None
+    assert run.blame.reason is Reason.CLIENT_CERTIFICATE
+    assert evidence["client_certificate"]["sent"] is True
+    assert "unknown ca" in evidence["openssl"][0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_certificate_that_is_taken_holds_as_soon_as_the_server_says_a_word(
+    files: CertificateFiles, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rung, "PATIENCE", 30.0)
+    with serve(family, read_to_the_end, asking(files)) as port:
+        run = await shake(port, files.ca_file, family, **client(files))
+    assert run.ok, run.outcomes[-1]
+    assert run.outcomes[-1].evidence["client_certificate"]["answer"] == "accepted"
+
+
+async def test_data_of_a_server_that_speaks_first_is_a_yes(files: CertificateFiles) -> None:
+    def greet(sock: socket.socket) -> None:
+        sock.sendall(b"220 ready\r\n")
+        read_to_the_end(sock)
+
+    with serve(Family.IPV4, greet, asking(files, tickets=0)) as port:
+        run = await shake(port, files.ca_file, **client(files))
+    assert run.ok, run.outcomes[-1]
+    assert run.outcomes[-1].evidence["client_certificate"]["answer"] == "accepted"
+
+
+async def test_silence_is_no_objection_and_what_was_waited_is_no_latency(files: CertificateFiles) -> None:
+    with serve(Family.IPV4, read_to_the_end, asking(files, tickets=0)) as port:
+        run = await shake(port, files.ca_file, **client(files))
+    tls = run.outcomes[-1]
+    assert run.ok, tls
+    assert tls.evidence["client_certificate"]["answer"] == "none"
+    assert run.seconds > rung.PATIENCE > (tls.seconds or 1.0)
+    assert tls.evidence["local_seconds"] < rung.PATIENCE
+
+
+async def test_whoever_hangs_up_or_resets_after_asking_is_told_as_that(files: CertificateFiles) -> None:
+    given = client(files)
+    with serve(Family.IPV4, lambda _: None, asking(files, tickets=0)) as port:
+        closed = await shake(port, files.ca_file, **given)
+    with serve(Family.IPV4, lambda sock: reset(sock), asking(files, tickets=0)) as port:
+        broken = await shake(port, files.ca_file, **given)
+    assert closed.blame is not None
+    assert closed.blame.reason is Reason.CLOSED
+    assert "asked for a client certificate" in closed.outcomes[-1].evidence["detail"]
+    assert broken.blame is not None
+    assert broken.blame.reason is Reason.RESET
+
+
+async def test_http_hears_the_alert_where_it_reads_and_tls_does_not_wait_for_it(files: CertificateFiles) -> None:
+    with serve(Family.IPV4, read_to_the_end, asking(files)) as port:
+        run = await shake(port, files.ca_file, kind=Kind.HTTP)
+    assert run.blame is not None
+    assert (run.blame.layer, run.blame.reason) == (Layer.HTTP, Reason.CLIENT_CERTIFICATE)
+    tls = run.outcome(Layer.TLS)
+    assert tls is not None
+    assert "answer" not in tls.evidence["client_certificate"]
+
+
+async def test_a_server_that_asks_for_nothing_is_not_waited_for(
+    files: CertificateFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_ascent: Ascent, _stream: object) -> None:
+        raise AssertionError("nobody asked")
+
+    monkeypatch.setattr(rung, "_hear", refuse)
+    context = make_context(files, [NAME])
+    context.num_tickets = 0
+    with serve(Family.IPV4, read_to_the_end, context) as port:
+        began = perf_counter()
+        run = await shake(port, files.ca_file, **client(files))
+    assert run.ok, run.outcomes[-1]
+    assert "client_certificate" not in run.outcomes[-1].evidence
+    assert perf_counter() - began < 2.0
