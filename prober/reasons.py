@@ -146,7 +146,7 @@ REASONS: Mapping[Layer, tuple[Reason, ...]] = MappingProxyType(
         ),
         Layer.GRPC: (
             R.NOT_SERVING, R.UNIMPLEMENTED, R.UNKNOWN_SERVICE, R.UNAUTHENTICATED, R.PERMISSION, R.UNAVAILABLE,
-            R.STATUS, R.NOT_GRPC, R.GOAWAY, R.TIMEOUT,
+            R.STATUS, R.NOT_GRPC, R.GOAWAY, R.STREAM_RESET, R.RESET, R.CLOSED, R.CLIENT_CERTIFICATE, R.TIMEOUT,
         ),
     }
 )  # fmt: skip

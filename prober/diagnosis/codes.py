@@ -95,6 +95,9 @@ class Code(StrEnum):
     GRPC_STATUS = "grpc_status"
     NOT_GRPC = "not_grpc"
     GRPC_GOAWAY = "grpc_goaway"
+    GRPC_STREAM_RESET = "grpc_stream_reset"
+    GRPC_RESET = "grpc_reset"
+    GRPC_CLOSED = "grpc_closed"
     GRPC_SILENT = "grpc_silent"
     # any layer
     LET_THROUGH = "let_through"

@@ -36,13 +36,13 @@ class _Climb:
 
     @classmethod
     def begin(cls, cell: Cell, kit: Kit) -> _Climb:
-        now = asyncio.get_running_loop().time()
-        return cls(Ascent(cell, kit), perf_counter(), datetime.now(UTC), now + cell.timeout, [])
+        until = asyncio.get_running_loop().time() + cell.timeout
+        return cls(Ascent(cell, kit, until), perf_counter(), datetime.now(UTC), until, [])
 
     def fork(self, address: str, port: int) -> _Climb:
         """The same climb so far, going on to one of several addresses."""
-        fork = _Climb(Ascent(self.ascent.cell, self.ascent.kit), self.began, self.started_at, self.until,
-                      list(self.outcomes))  # fmt: skip
+        ascent = Ascent(self.ascent.cell, self.ascent.kit, self.until)
+        fork = _Climb(ascent, self.began, self.started_at, self.until, list(self.outcomes))
         fork.ascent.hidden = dict(self.ascent.hidden)
         fork.ascent.address, fork.ascent.port = address, port
         return fork
@@ -109,7 +109,7 @@ async def _climb_on(state: _Climb, rungs: Sequence[Layer], deadline: Deadline) -
         cell = chain.next(onward, (ascent.address or "", ascent.port), ascent.hidden)
         if cell is None:
             break
-        latest = _Climb(Ascent(cell, ascent.kit), perf_counter(), datetime.now(UTC), state.until, [])
+        latest = _Climb(Ascent(cell, ascent.kit, state.until), perf_counter(), datetime.now(UTC), state.until, [])
         latest.ascent.hidden = dict(ascent.hidden)
         chain.hops.append(await _hop(latest, deadline))
     state.outcomes[-1] = chain.judged(state.outcomes[-1])

@@ -82,15 +82,17 @@ class Ascent:
     dns rung fills. `stream` is what tcp opened, proxy passed through and tls wrapped. A rung that knows the network's
     time better than the engine's stopwatch around it calls `took`, which sets `seconds`, `waited` (as much, or more:
     pauses on purpose, other connections) and `clock`. An http rung whose answer is to be followed sets `onward`,
-    and judges nothing: that waits for the last answer.
+    and judges nothing: that waits for the last answer. `until` is when the engine will end the climb, on the loop's
+    clock: for protocols that tell their peer.
     """
 
     __slots__ = ("address", "addresses", "alpn", "cell", "clock", "evidence", "hidden", "kit", "onward", "phases",
-                 "port", "seconds", "stream", "waited")  # fmt: skip
+                 "port", "seconds", "stream", "until", "waited")  # fmt: skip
 
-    def __init__(self, cell: Cell, kit: Kit) -> None:
+    def __init__(self, cell: Cell, kit: Kit, until: float | None = None) -> None:
         self.cell = cell
         self.kit = kit
+        self.until = until
         self.addresses: list[str] = []
         self.address: str | None = None
         self.port: int = cell.endpoint.first_hop[1]

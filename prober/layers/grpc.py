@@ -1,166 +1,148 @@
-"""The grpc rung: one health check (grpc.health.v1). Held: the answer is SERVING.
+"""The grpc rung: calls on the connection that the rungs below opened. Held: the health service says SERVING, the
+watched status stays so, or the call ends as expected.
 
-grpcio cannot take our connection, so this rung opens one of its own, pinned to the address that the rungs below
-have reached, and shares it with nobody. Its time is the call's alone; its own TCP and TLS are evidence. Over TLS it
-trusts exactly the chain that the tls rung has seen and judged.
-grpcio keeps its socket to itself, so the time is on the user clock.
+The layer's time is the call's alone, from its first byte to the last segment of its answer; what is asked of
+reflection before it is evidence.
 """
 
 from __future__ import annotations
 
-from time import perf_counter
+from asyncio import get_running_loop
 from typing import Final
 
-import grpc
-import grpc.aio
-from grpc_health.v1 import health_pb2
-
 from prober.layers.base import Ascent, Failed
+from prober.layers.grpc_judge import broken_reason, http_reason, status_reason
+from prober.layers.http_evidence import shown
 from prober.layers.tls import name_of
 from prober.model import Cell
 from prober.options import reveal
 from prober.reasons import Reason
-from prober.wire.certificates import carries_name, facts
-from prober.wire.tls import TlsStream
+from prober.wire.grpc import Answer, Bridges, Talk
+from prober.wire.grpc.health import CHECK, health_request, serving_status
+from prober.wire.http.errors import HttpBroken, peer_speaks
 
-#: gRPC status → reason; what is not here is `status`, with the code as evidence.
-STATUS_REASONS: Final[dict[grpc.StatusCode, Reason]] = {
-    grpc.StatusCode.UNIMPLEMENTED: Reason.UNIMPLEMENTED,
-    grpc.StatusCode.NOT_FOUND: Reason.UNKNOWN_SERVICE,  # health.proto: an unknown service
-    grpc.StatusCode.UNAUTHENTICATED: Reason.UNAUTHENTICATED,
-    grpc.StatusCode.PERMISSION_DENIED: Reason.PERMISSION,
-    grpc.StatusCode.DEADLINE_EXCEEDED: Reason.TIMEOUT,
-    grpc.StatusCode.UNAVAILABLE: Reason.UNAVAILABLE,
-}
-#: grpcio's own words for a peer that does not speak gRPC; the first that is contained wins.
-DETAIL_REASONS: Final[tuple[tuple[str, Reason], ...]] = (
-    ("http1.x server", Reason.NOT_GRPC),
-    ("http status code", Reason.NOT_GRPC),
-    ("http2 header with status", Reason.NOT_GRPC),
-    ("content-type", Reason.NOT_GRPC),
-    ("missing :status", Reason.NOT_GRPC),
-    ("settings frame", Reason.NOT_GRPC),
-    ("data frame with end_stream", Reason.NOT_GRPC),  # an answer without trailers
-    ("goaway", Reason.GOAWAY),
-)
-_CHANNEL: Final = (
-    ("grpc.use_local_subchannel_pool", 1),  # else probes share one connection
-    ("grpc.enable_http_proxy", 0),  # the environment has no say
-    ("grpc.enable_retries", 0),
-    ("grpc.max_receive_message_length", 64 * 1024),
-    ("grpc.primary_user_agent", "prober"),
-)
+#: The word of the health service → why the layer did not hold; SERVING holds, any other is NOT_SERVING.
+_UNKNOWN: Final = "SERVICE_UNKNOWN"
+
+Metadata = list[tuple[str, str | bytes]]
 
 
 async def check(ascent: Ascent) -> None:
-    """Ask the server's health over a connection of its own."""
-    began = perf_counter()
-    channel = _channel(ascent)
-    try:
-        ready = await _connected(channel)
-        asked = perf_counter()
-        ascent.evidence["connect_seconds"] = round(asked - began, 6)
-        try:
-            answer = await _ask(ascent, channel)
-        except grpc.aio.AioRpcError as error:
-            raise _refused(ascent, error, ready=ready) from error
-        ended = perf_counter()
-        ascent.took(ended - asked, kernel=False, waited=ended - began)
-    finally:
-        await channel.close(None)
-    status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-    ascent.evidence["status"] = status
-    if status == "SERVICE_UNKNOWN":
-        raise Failed(Reason.UNKNOWN_SERVICE)
-    if status != "SERVING":
-        raise Failed(Reason.NOT_SERVING)
-
-
-def _channel(ascent: Ascent) -> grpc.aio.Channel:
-    """A channel to the one address that the rungs below reached, closing their connection first."""
-    address, port = ascent.address or "", ascent.port
-    target = f"ipv6:[{address}]:{port}" if ":" in address else f"ipv4:{address}:{port}"
-    below = ascent.stream
+    """Make the calls of `grpc:` and judge how they end."""
+    if ascent.stream is None:
+        raise Failed(Reason.INTERNAL, "no open connection")
     cell = ascent.cell
-    authority = cell.options.grpc.authority or (name_of(cell) if cell.endpoint.tls else cell.endpoint.authority)
-    options = [*_CHANNEL, ("grpc.default_authority", authority)]
+    metadata = metadata_of(ascent)
+    scheme = "https" if cell.endpoint.tls else "http"
     try:
-        if not isinstance(below, TlsStream):
-            return grpc.aio.insecure_channel(target, options=options)
-        options.append(("grpc.ssl_target_name_override", _certified_name(cell, below)))
-        return grpc.aio.secure_channel(target, _credentials(ascent, below), options=options)
-    finally:
-        ascent.close()
-
-
-def _certified_name(cell: Cell, below: TlsStream) -> str:
-    """The name that grpcio is to check: the cell's, or with `verify: false` one that the certificate does carry."""
-    leaf = below.connection.get_peer_certificate(as_cryptography=True)
-    name = name_of(cell)
-    if leaf is None or carries_name(leaf, name):
-        return name
-    return next(iter(facts(leaf).names), name)
-
-
-def _credentials(ascent: Ascent, below: TlsStream) -> grpc.ChannelCredentials:
-    tls = ascent.cell.options.tls
-    try:
-        key_file = tls.key_file or tls.certificate_file
-        key = key_file.read_bytes() if key_file is not None else None
-        certificate = tls.certificate_file.read_bytes() if tls.certificate_file is not None else None
+        async with ascent.kit.get(Bridges).talk(ascent.stream, authority_of(cell), scheme) as talk:
+            try:
+                await _health(ascent, talk, metadata)
+            except HttpBroken as broken:
+                raise _broken(ascent, talk, broken) from broken
+            finally:
+                _note_time(ascent, talk)
     except OSError as error:
-        raise Failed(Reason.INTERNAL, f"client certificate can't be read: {error}") from error
-    return grpc.ssl_channel_credentials(below.chain_pem(), key, certificate)
+        raise Failed(Reason.INTERNAL, f"no local socket for grpcio: {error}") from error
 
 
-async def _connected(channel: grpc.aio.Channel) -> bool:
-    """Whether the channel's first connection attempt succeeded."""
-    state = channel.get_state(try_to_connect=True)
-    while state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING):
-        await channel.wait_for_state_change(state)
-        state = channel.get_state(try_to_connect=True)
-    return state is grpc.ChannelConnectivity.READY
+def authority_of(cell: Cell) -> str:
+    """The `:authority` of the calls; over TLS by default the name that the certificate carries."""
+    return cell.options.grpc.authority or (name_of(cell) if cell.endpoint.tls else cell.endpoint.authority)
 
 
-async def _ask(ascent: Ascent, channel: grpc.aio.Channel) -> health_pb2.HealthCheckResponse:
-    options = ascent.cell.options.grpc
-    metadata = []
-    for name, value in options.metadata.items():
+def metadata_of(ascent: Ascent) -> Metadata:
+    """The metadata that `grpc:` asks for, secrets revealed and from now on hidden."""
+    metadata: Metadata = []
+    for name, value in ascent.cell.options.grpc.metadata.items():
         try:
             text = reveal(value)
         except OSError as error:
             raise Failed(Reason.INTERNAL, f"metadata {name} can't be read: {error}") from error
         if not isinstance(value, str):
             ascent.hide(text, str(value))
-        if not (name.endswith("-bin") or (text.isascii() and text.isprintable())):
+        if name.endswith("-bin"):
+            metadata.append((name.lower(), text.encode()))
+        elif text.isascii() and text.isprintable():
+            metadata.append((name.lower(), text))
+        else:
             raise Failed(Reason.INTERNAL, f"metadata {name} holds what gRPC does not send: more than printable ASCII")
-        metadata.append((name.lower(), text))
-    ascent.evidence["service"] = options.service
-    method = channel.unary_unary(
-        "/grpc.health.v1.Health/Check",
-        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-        response_deserializer=health_pb2.HealthCheckResponse.FromString,
-    )
-    request = health_pb2.HealthCheckRequest(service=options.service)
-    answer: health_pb2.HealthCheckResponse = await method(request, metadata=metadata, timeout=ascent.cell.timeout)
-    return answer
+    return metadata
 
 
-def _refused(ascent: Ascent, error: grpc.aio.AioRpcError, *, ready: bool) -> Failed:
+def rest_of(ascent: Ascent) -> float | None:
+    """Seconds until the climb's deadline, which the server is told (grpc-timeout); None: there is none."""
+    return None if ascent.until is None else max(0.001, ascent.until - get_running_loop().time())
+
+
+async def _health(ascent: Ascent, talk: Talk, metadata: Metadata) -> None:
+    service = ascent.cell.options.grpc.service
+    ascent.evidence["service"] = service
+    answer = await talk.unary(CHECK, health_request(service), metadata, rest_of(ascent))
+    if answer.code != "OK":
+        raise refused(ascent, talk, answer, health=True)
+    judge_status(ascent, answer.payload)
+
+
+def judge_status(ascent: Ascent, message: bytes) -> None:
+    """Hold a HealthCheckResponse: only SERVING will do."""
+    try:
+        status = serving_status(message)
+    except ValueError as error:
+        raise Failed(Reason.NOT_GRPC, str(error)) from error
+    ascent.evidence["status"] = status
+    if status == _UNKNOWN:
+        raise Failed(Reason.UNKNOWN_SERVICE)
+    if status != "SERVING":
+        raise Failed(Reason.NOT_SERVING)
+
+
+def refused(ascent: Ascent, talk: Talk, answer: Answer, *, health: bool) -> Failed:
     """The failure behind a status that is not OK."""
-    code, details = error.code(), error.details() or ""
-    ascent.evidence.update(grpc_status=code.name, message=details[:300])
-    return Failed(reason_of(code, details, ready=ready))
+    evidence = ascent.evidence
+    note_answer(ascent, answer)
+    response = talk.carrier.response()
+    if response is not None and response.status != 200:
+        evidence["http_status"] = response.status
+    if talk.carrier.reset is not None and (response is None or response.grpc_status is None):
+        evidence["error_code"] = talk.carrier.reset
+        return Failed(Reason.STREAM_RESET, f"RST_STREAM {talk.carrier.reset}")
+    if response is not None and response.grpc_status is not None:
+        return Failed(status_reason(answer.code, health=health))
+    if answer.code == "DEADLINE_EXCEEDED":
+        return Failed(Reason.TIMEOUT)
+    if not talk.carrier.said:
+        return Failed(Reason.INTERNAL, "grpcio lost its connection to the prober")
+    if response is None:
+        return Failed(Reason.NOT_GRPC, "the answer is not HTTP/2 as it should be")
+    if not response.is_grpc:
+        evidence["content_type"] = shown(ascent, response.content_type)
+        return Failed(http_reason(response.status), f"HTTP {response.status}, {response.content_type or 'no type'}")
+    return Failed(Reason.NOT_GRPC, "the answer has no trailers")
 
 
-def reason_of(code: grpc.StatusCode, details: str, *, ready: bool) -> Reason:
-    """The reason behind a gRPC status. `ready`: grpcio had its connection, so UNAVAILABLE is not about connecting."""
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL,
-                grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.CANCELLED):  # fmt: skip
-        lowered = details.lower()
-        for words, reason in DETAIL_REASONS:
-            if words in lowered:
-                return reason
-        if code is grpc.StatusCode.UNAVAILABLE and not ready and "socket closed" in lowered:
-            return Reason.NOT_GRPC
-    return STATUS_REASONS.get(code, Reason.STATUS)
+def note_answer(ascent: Ascent, answer: Answer) -> None:
+    """Put down how a call ended: status, message, trailers, and the types of a rich error's details."""
+    evidence = ascent.evidence
+    evidence["grpc_status"] = answer.code
+    if answer.message:
+        evidence["message"] = shown(ascent, answer.message)
+    if trailers := answer.shown_trailers():
+        evidence["trailers"] = {name: shown(ascent, value) for name, value in trailers.items()}
+    if details := answer.details():
+        evidence["details"] = [shown(ascent, name) for name in details]
+
+
+def _broken(ascent: Ascent, talk: Talk, broken: HttpBroken) -> Failed:
+    """The failure behind a connection that broke under the call."""
+    for name, value in broken.evidence.items():
+        ascent.evidence[name] = shown(ascent, value) if isinstance(value, str) else value
+    if (speaks := peer_speaks(talk.carrier.first)) not in (None, "HTTP/2"):
+        ascent.evidence["peer_speaks"] = speaks
+    return Failed(broken_reason(broken, talk.carrier.first), broken.detail)
+
+
+def _note_time(ascent: Ascent, talk: Talk) -> None:
+    record = talk.carrier.record
+    if record.seconds is not None:
+        ascent.took(record.seconds, kernel=record.kernel)

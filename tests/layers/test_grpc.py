@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,12 +15,21 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from prober.engine.climb import climb
 from prober.layers.base import Kit
-from prober.layers.grpc import reason_of
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
+from prober.wire.stamps import StampKeeper
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 
 Check = Callable[[health_pb2.HealthCheckRequest, grpc.aio.ServicerContext], Awaitable[health_pb2.HealthCheckResponse]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keeper() -> Iterator[None]:
+    """Stamps are on: the kernel takes its time over the first socket that asks for them."""
+    keeper = StampKeeper()
+    time.sleep(0.05)
+    yield
+    keeper.close()
 
 
 class Scripted(health_pb2_grpc.HealthServicer):
@@ -78,6 +87,7 @@ async def test_serving_holds_and_its_time_is_the_calls_alone(family: Family) -> 
     assert run.ok
     assert outcome is not None
     assert outcome.evidence["status"] == "SERVING"
+    assert outcome.evidence["clock"] == "kernel"
     assert outcome.seconds is not None
     assert sum(o.seconds or 0 for o in run.outcomes) < run.seconds
 
@@ -166,40 +176,3 @@ async def test_metadata_that_grpc_cannot_send_is_our_own_fault_and_stays_hidden(
     assert run.ours
     assert "metadata authorization holds what gRPC does not send" in run.outcomes[-1].evidence["detail"]
     assert "lines-of-secret" not in str(run)
-
-
-@pytest.mark.parametrize(
-    "said",
-    [b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", b"220 mail ready\r\n" * 4, b""],
-    ids=["http1", "smtp", "hangs-up"],
-)
-async def test_a_peer_that_does_not_speak_grpc_is_not_called_healthy(said: bytes) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(24)
-        writer.write(said)
-        await writer.drain()
-        writer.close()
-
-    peer = await asyncio.start_server(talk, "127.0.0.1", 0, family=socket.AF_INET)
-    async with peer:
-        run = await ask(Family.IPV4, peer.sockets[0].getsockname()[1])
-    assert run.blame is not None
-    assert run.blame.layer is Layer.GRPC
-    assert run.blame.reason in (Reason.NOT_GRPC, Reason.UNAVAILABLE)
-
-
-@pytest.mark.parametrize(
-    ("code", "details", "ready", "reason"),
-    [
-        (grpc.StatusCode.UNAVAILABLE, "failed to connect to all addresses", False, Reason.UNAVAILABLE),
-        (grpc.StatusCode.UNAVAILABLE, "GOAWAY received", True, Reason.GOAWAY),
-        (grpc.StatusCode.UNAVAILABLE, "Trying to connect an http1.x server (HTTP status 400)", False, Reason.NOT_GRPC),
-        (grpc.StatusCode.UNKNOWN, "Received http2 header with status: 404", True, Reason.NOT_GRPC),
-        (grpc.StatusCode.UNIMPLEMENTED, "Method not found!", True, Reason.UNIMPLEMENTED),
-        (grpc.StatusCode.ABORTED, "GOAWAY", True, Reason.STATUS),
-        (grpc.StatusCode.UNKNOWN, "Stream removed (Data frame with END_STREAM flag received)", True, Reason.NOT_GRPC),
-        (grpc.StatusCode.DEADLINE_EXCEEDED, "", True, Reason.TIMEOUT),
-    ],
-)
-def test_grpcios_own_words_are_read(code: grpc.StatusCode, details: str, ready: bool, reason: Reason) -> None:
-    assert reason_of(code, details, ready=ready) is reason

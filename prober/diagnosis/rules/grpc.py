@@ -59,17 +59,43 @@ ROWS = (
     ),
     Row(
         Layer.GRPC, Reason.NOT_GRPC, Code.NOT_GRPC,
-        "What answers at {where} does not speak gRPC{message}.",
+        "What answers at {where} does not speak gRPC{detail}.",
         "An HTTP/1.1 server, a web page of a front end, or TLS against plain text: does the port's appProtocol say "
         "grpc (or h2c), and does the Ingress carry the annotation for gRPC backends?",
         "a process at {where} answers",
     ),
     Row(
         Layer.GRPC, Reason.GOAWAY, Code.GRPC_GOAWAY,
-        "{where} ended the connection with GOAWAY before the health check was answered{message}.",
+        "{where} ended the connection with GOAWAY before the call was answered{detail}.",
         "On a fresh connection: a server that is shutting down while still in the EndpointSlices (no preStop delay), "
         "a connection limit, or keepalive rules (ENHANCE_YOUR_CALM).",
         "an HTTP/2 server at {where} speaks",
+    ),
+    Row(
+        Layer.GRPC, Reason.STREAM_RESET, Code.GRPC_STREAM_RESET,
+        "{where} reset the stream of the call instead of answering it{detail}.",
+        "REFUSED_STREAM: overload or shutdown. INTERNAL_ERROR or PROTOCOL_ERROR: often a front end whose backend broke "
+        "off; its log, and the same call to the Pod directly.",
+        "an HTTP/2 server at {where} speaks",
+    ),
+    Row(
+        Layer.GRPC, Reason.RESET, Code.GRPC_RESET,
+        "The connection to {where} was reset while the call was under way.",
+        "A process that crashed or was killed (kubectl get pods: restarts, OOMKilled), a Pod that ends without "
+        "draining, or a middlebox that forgot the flow.",
+    ),
+    Row(
+        Layer.GRPC, Reason.CLOSED, Code.GRPC_CLOSED,
+        "{where} closed the connection without answering the call{detail}.",
+        "Plain gRPC sent to a TLS port, a server that wants the PROXY protocol, a crash while answering, or a Pod "
+        "shutting down: its log, and the same call to the Pod directly.",
+    ),
+    Row(
+        Layer.GRPC, Reason.CLIENT_CERTIFICATE, Code.CLIENT_CERTIFICATE_WANTED,
+        "The handshake with {where} finished, and then the gRPC server asked for a client certificate, or for another "
+        "one than ours.",
+        "TLS 1.3 says so only on the first read. Give tls.certificate_file and key_file from the CA that the server "
+        "trusts; in a mesh with strict mTLS, Pods outside it are turned away like this.",
     ),
     Row(
         Layer.GRPC, Reason.TIMEOUT, Code.GRPC_SILENT,

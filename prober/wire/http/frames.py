@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from h2.errors import ErrorCodes
+
 from prober.reasons import Reason
 from prober.wire.http.errors import HttpBroken, not_http
 
@@ -34,11 +36,12 @@ class Frame(NamedTuple):
 
 
 class Frames:
-    """Bytes in, whole frames out."""
+    """Bytes in, whole frames out; of control frames no more than `limit`, None: any number."""
 
-    __slots__ = ("_buffer", "_control", "_started")
+    __slots__ = ("_buffer", "_control", "_limit", "_started")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = MAX_CONTROL) -> None:
+        self._limit = limit
         self._buffer = bytearray()
         self._control = 0
         self._started = False
@@ -58,8 +61,8 @@ class Frames:
             kind = buffer[3]
             if kind not in (DATA, HEADERS, CONTINUATION) or (kind == DATA and not length):
                 self._control += 1
-                if self._control > MAX_CONTROL:
-                    raise HttpBroken(Reason.PROTOCOL, f"more than {MAX_CONTROL} control frames", {"last_type": kind})
+                if self._limit is not None and self._control > self._limit:
+                    raise HttpBroken(Reason.PROTOCOL, f"more than {self._limit} control frames", {"last_type": kind})
             frame = Frame(kind, int.from_bytes(buffer[5:9]) & 0x7FFFFFFF, bytes(buffer[: _HEADER + length]))
             del buffer[: _HEADER + length]
             yield frame
@@ -74,3 +77,11 @@ class Frames:
         if buffer[3] != SETTINGS or any(buffer[5:9]):
             raise not_http("HTTP/2", bytes(buffer[:16]))
         self._started = True
+
+
+def code_name(code: int) -> str:
+    """The name of an error code (RFC 9113 section 7)."""
+    try:
+        return ErrorCodes(code).name
+    except ValueError:
+        return f"0x{code:x}"

@@ -8,14 +8,13 @@ from typing import Final
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, InformationalResponseReceived, ResponseReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from prober.reasons import Reason
 from prober.wire.http.errors import HttpBroken
-from prober.wire.http.frames import GOAWAY, Frame, Frames
+from prober.wire.http.frames import GOAWAY, Frame, Frames, code_name
 from prober.wire.http.guard import MAX_HEAD, Guard
 from prober.wire.http.record import Call
 
@@ -119,9 +118,9 @@ class Http2:
         """Streams up to the last id may still finish (RFC 9113 section 6.8); ours is refused if it lies above."""
         last, code = int.from_bytes(payload[:4]) & 0x7FFFFFFF, int.from_bytes(payload[4:8])
         debug = payload[8:108].decode("ascii", "replace")
-        detail = f"GOAWAY {_code_name(code)}"
+        detail = f"GOAWAY {code_name(code)}"
         self._goaway = HttpBroken(
-            Reason.GOAWAY, detail, {"error_code": _code_name(code), "last_stream_id": last, "debug_data": debug}
+            Reason.GOAWAY, detail, {"error_code": code_name(code), "last_stream_id": last, "debug_data": debug}
         )
         if last < _STREAM:
             raise self._goaway
@@ -142,7 +141,7 @@ class Http2:
             guard.began()
             guard.informational(_response(event.headers or [])[0])
         elif isinstance(event, StreamReset) and not self._ended:
-            name = _code_name(int(event.error_code or 0))
+            name = code_name(int(event.error_code or 0))
             raise HttpBroken(Reason.STREAM_RESET, f"RST_STREAM {name}", {"error_code": name})
 
 
@@ -170,10 +169,3 @@ def _response(headers: list[tuple[bytes, bytes]]) -> tuple[int, list[tuple[bytes
     if not (len(status) == 3 and status.isdigit()):
         raise HttpBroken(Reason.PROTOCOL, ":status is no number of three digits")
     return int(status), [(name, value) for name, value in headers if not name.startswith(b":")]
-
-
-def _code_name(code: int) -> str:
-    try:
-        return ErrorCodes(code).name
-    except ValueError:
-        return f"0x{code:x}"

@@ -6,9 +6,12 @@ from functools import partial
 
 from h2.errors import ErrorCodes
 
+from prober.lab.tls import make_context
 from prober.reasons import Kind, Layer, Reason
 from tests.support.http import Handler, Http2Peer, frame, response, says, serving, speaks_http2
-from tests.support.scenarios import ENOUGH, SHORT, Place, Shown, add
+from tests.support.scenarios import ENOUGH, NAME, SHORT, Place, Shown, add, shows
+from tests.support.scenarios.servers import listening
+from tests.support.scenarios.tls import speaks
 
 #: HealthCheckResponse of grpc.health.v1, field 1, and status codes of gRPC.
 NOT_SERVING = b"\x08\x02"
@@ -46,6 +49,23 @@ async def _hangs(side: Http2Peer) -> None:
     await side.peer.reader.read()
 
 
+@speaks_http2
+async def _resets_the_stream(side: Http2Peer) -> None:
+    side.connection.reset_stream(1, ErrorCodes.INTERNAL_ERROR)
+    await side.flush()
+    await side.peer.reader.read()
+
+
+@speaks_http2
+async def _resets(side: Http2Peer) -> None:
+    side.peer.reset()
+
+
+@speaks_http2
+async def _closes(side: Http2Peer) -> None:
+    side.peer.writer.close()
+
+
 SERVERS: dict[Reason, Handler] = {
     Reason.NOT_SERVING: answers(0, NOT_SERVING),
     Reason.UNIMPLEMENTED: answers(UNIMPLEMENTED),
@@ -56,6 +76,9 @@ SERVERS: dict[Reason, Handler] = {
     Reason.STATUS: answers(RESOURCE_EXHAUSTED),
     Reason.NOT_GRPC: says(response("400 Bad Request")),
     Reason.GOAWAY: _goes_away,
+    Reason.STREAM_RESET: _resets_the_stream,
+    Reason.RESET: _resets,
+    Reason.CLOSED: _closes,
     Reason.TIMEOUT: _hangs,
 }
 
@@ -68,3 +91,12 @@ async def _checked(place: Place, handler: Handler) -> Shown:
 
 for _reason, _handler in SERVERS.items():
     add(Layer.GRPC, _reason, partial(_checked, handler=_handler))
+
+
+@shows(Layer.GRPC, Reason.CLIENT_CERTIFICATE)
+async def a_client_certificate_that_tls_1_3_asks_for(place: Place) -> Shown:
+    """It can say so only after the handshake."""
+    context = make_context(place.files, [NAME], frozenset({"tls-client-certificate"}))
+    context.set_alpn_protocols(["h2"])
+    async with listening(place.family, speaks(context)) as port:
+        return await place.climb(place.cell(Kind.GRPC, "grpcs", port))

@@ -1,0 +1,75 @@
+"""The calls of one climb, made with grpcio over its bridge and carried by the climb's own stream."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+import grpc
+import grpc.aio
+
+from prober.wire.grpc.answer import Answer
+from prober.wire.grpc.carrier import Carrier
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+
+class Talk:
+    """Raises HttpBroken where the connection, not a call, came to its end."""
+
+    def __init__(self, channel: grpc.aio.Channel, carrier: Carrier) -> None:
+        self._channel = channel
+        self.carrier = carrier
+        self.suspect = False
+        """A call ended, but by no word of the server's: grpcio may be about to give the bridge up."""
+
+    async def unary(self, method: str, request: bytes, metadata: Metadata, timeout: float | None) -> Answer:
+        """One call of `/package.Service/Method`. Raises HttpBroken if the connection broke under it."""
+        ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(method)
+        call = ask(request, metadata=tuple(metadata), timeout=timeout)
+        try:
+            payload = await call
+            trailers = await call.trailing_metadata()
+        except grpc.aio.AioRpcError as error:
+            return self._ended(error)
+        except BaseException:
+            call.cancel()
+            raise
+        return Answer("OK", "", _pairs(trailers), payload)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, method: str, requests: Sequence[bytes], metadata: Metadata, timeout: float | None
+    ) -> AsyncIterator[grpc.aio.StreamStreamCall[bytes, bytes]]:
+        """A call that is answered by several messages: the block takes them with `receive`; cancelled at its end."""
+        ask: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(method)
+        call = ask(iter(requests), metadata=tuple(metadata), timeout=timeout)
+        try:
+            yield call
+        finally:
+            call.cancel()
+
+    async def receive(self, call: grpc.aio.StreamStreamCall[bytes, bytes]) -> bytes | Answer:
+        """The next message of `call`, or how it ended. Raises HttpBroken as `unary`."""
+        try:
+            message = await call.read()
+            if not isinstance(message, bytes):  # the end of the stream
+                code = await call.code()
+                return Answer(code.name, await call.details() or "", _pairs(await call.trailing_metadata()))
+        except grpc.aio.AioRpcError as error:
+            return self._ended(error)
+        return message
+
+    def _ended(self, error: grpc.aio.AioRpcError) -> Answer:
+        if self.carrier.broken is not None:
+            raise self.carrier.broken from error
+        response = self.carrier.response()
+        if self.carrier.reset is None and (
+            response is None or (response.status == 200 and response.grpc_status is None)
+        ):
+            self.suspect = True
+        return Answer(error.code().name, error.details() or "", _pairs(error.trailing_metadata()))
+
+
+def _pairs(metadata: object) -> tuple[tuple[str, str | bytes], ...]:
+    return tuple((str(name), value) for name, value in metadata or ())  # type: ignore[attr-defined]  # grpc.aio.Metadata

@@ -1,0 +1,104 @@
+"""Peers that are no gRPC servers, or bad ones: each has its reason, and none spoils the next climb."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prober.layers.base import Kit
+from prober.reasons import Family, Reason
+from tests.support.cells import FAMILIES
+from tests.support.grpc import HEAD, SERVING, cell_for, header, reason_of, replies, run_of, web
+from tests.support.http import Handler, Peer, frame, response, says, serving
+from tests.support.scenarios.grpc import answers
+
+
+@pytest.fixture
+async def kit() -> AsyncIterator[Kit]:
+    kit = Kit()
+    yield kit
+    await kit.close()
+
+
+GRPC_HEAD = header(*HEAD)
+MESSAGE = frame(0, b"\0\0\0\0\x02\x08\x01", stream=1)
+#: name → what the peer does, the reason, and evidence that has to be there.
+PEERS: dict[str, tuple[Handler, Reason, dict[str, Any]]] = {
+    "HTTP/1.1": (says(response("400 Bad Request")), Reason.NOT_GRPC, {"peer_speaks": "HTTP/1.x"}),
+    "SMTP": (says(b"220 mail.example.com ESMTP\r\n"), Reason.NOT_GRPC, {"peer_speaks": "SMTP or FTP"}),
+    "a few bytes": (says(b"ok"), Reason.NOT_GRPC, {}),
+    "hangs up": (says(), Reason.CLOSED, {}),
+    "a web page": (replies(web(404)), Reason.NOT_GRPC, {"http_status": 404, "content_type": "text/html"}),
+    "a web page, 200": (replies(web(200)), Reason.NOT_GRPC, {"content_type": "text/html"}),
+    "a front end, 401": (replies(web(401)), Reason.UNAUTHENTICATED, {"http_status": 401}),
+    "a front end, 403": (replies(web(403)), Reason.PERMISSION, {"http_status": 403}),
+    "a front end, 503": (replies(web(503)), Reason.UNAVAILABLE, {"http_status": 503}),
+    "no trailers": (replies(GRPC_HEAD, MESSAGE, frame(0, flags=1, stream=1)), Reason.NOT_GRPC,
+                    {"detail": "the answer has no trailers"}),
+    "no health message": (answers(0, b"\xff"), Reason.NOT_GRPC, {"detail": "not a HealthCheckResponse"}),
+    "REFUSED_STREAM": (replies(frame(3, (7).to_bytes(4), stream=1)), Reason.STREAM_RESET,
+                       {"error_code": "REFUSED_STREAM"}),
+    "GOAWAY": (replies(frame(7, bytes(4) + (11).to_bytes(4) + b"too many pings")), Reason.GOAWAY,
+               {"error_code": "ENHANCE_YOUR_CALM", "debug_data": "too many pings", "last_stream_id": 0}),
+    "PUSH_PROMISE": (replies(frame(5, (2).to_bytes(4), flags=4, stream=1)), Reason.NOT_GRPC, {}),
+    "DATA before HEADERS": (replies(MESSAGE, frame(1, b"", flags=5, stream=1)), Reason.NOT_GRPC, {}),
+    "bad HPACK": (replies(frame(1, b"\xff\xff\xff\xff\xff\xff", flags=5, stream=1)), Reason.NOT_GRPC, {}),
+    "a header section in another": (replies(frame(1, b"", stream=1), frame(9, b"", stream=3)), Reason.NOT_GRPC, {}),
+    "CONTINUATION of nothing": (replies(frame(9, b"", flags=4, stream=1)), Reason.NOT_GRPC, {}),
+    "a header section without end": (replies(frame(1, b"", stream=1), *[frame(9, bytes(16000), stream=1)] * 5),
+                                     Reason.NOT_GRPC, {}),
+    "a frame too long": (replies((2**20).to_bytes(3) + bytes(6)), Reason.NOT_GRPC, {}),
+    "a flood of PING": (replies(frame(6, bytes(8)) * 1000), Reason.NOT_GRPC, {}),
+    "a flood of DATA": (replies(GRPC_HEAD, frame(0, b"\0", stream=1) * 9000), Reason.NOT_GRPC, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", PEERS)
+async def test_what_is_no_grpc_has_its_reason_and_spoils_nothing_for_the_next_climb(
+    name: str, family: Family, kit: Kit
+) -> None:
+    handler, reason, evidence = PEERS[name]
+    async with serving(handler, family) as bad, serving(SERVING, family) as good:
+        run = await run_of(cell_for(bad.port, family), kit)
+        after = await run_of(cell_for(good.port, family), kit)
+    assert reason_of(run) is reason, run.outcomes[-1]
+    seen = run.outcomes[-1].evidence
+    assert {key: seen.get(key) for key in evidence} == evidence
+    assert after.ok, after.outcomes[-1]
+
+
+async def test_nothing_is_left_behind_by_climbs_that_fail_in_every_way(kit: Kit) -> None:
+    handlers = [SERVING, *(handler for handler, _, _ in PEERS.values())]
+    turns = iter(range(1_000_000))
+
+    async def any_of(peer: Peer) -> None:
+        await (handlers[next(turns) % len(handlers)])(peer)
+
+    def held() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks())
+
+    async with serving(any_of) as server, serving(replies()) as silent:
+        cell, short = cell_for(server.port), cell_for(silent.port, timeout=0.02)
+
+        async def rounds(number: int) -> None:
+            for turn in range(number):
+                await asyncio.gather(*(run_of(cell, kit) for _ in range(len(handlers))), run_of(short, kit))
+                cancelled = asyncio.create_task(run_of(cell_for(silent.port), kit))
+                for _ in range(turn):
+                    await asyncio.sleep(0)
+                cancelled.cancel()
+                await asyncio.gather(cancelled, return_exceptions=True)
+            for peers in (server, silent):
+                await asyncio.gather(*peers._tasks, return_exceptions=True)
+
+        await rounds(2)
+        before = held()
+        await rounds(10)
+        after = held()
+    assert after[0] <= before[0] + 4
+    assert after[1] <= before[1] + 2
