@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from prober.addresses import parse_server
 from prober.config.words import HOST_NAME, RECORD_TYPES, check_host_name, suggest
 from prober.model import DEFAULT_PORTS, Endpoint, Scheme
+from prober.options import Transport
 
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
-Transport = Literal["udp", "tcp"]
+TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(#.*)?", re.DOTALL)
 _RESOURCE = re.compile(r"(?:[!$&-;=?-Z_a-z~\[\]'|{}^`]|%[0-9A-Fa-f]{2})*")
@@ -62,10 +63,10 @@ def parse_question(text: str) -> Question:
         if key.lower() == "type":
             if (kind := value.upper()) not in RECORD_TYPES and not re.fullmatch(r"TYPE\d{1,5}", kind):
                 raise ValueError("the type after ? is not a record type" + suggest(kind, RECORD_TYPES))
-        elif key.lower() == "transport" and value in ("udp", "tcp"):
-            transport = "udp" if value == "udp" else "tcp"
+        elif key.lower() == "transport" and (known := next((t for t in TRANSPORTS if t == value), None)):
+            transport = known
         else:
-            raise ValueError("after ? a dns:// URL takes type=A, AAAA, … and transport=udp or tcp")
+            raise ValueError("after ? a dns:// URL takes type=A, AAAA, … and transport=udp, tcp, tls or https")
     return Question(kind, transport)
 
 

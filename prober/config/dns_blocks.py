@@ -6,7 +6,9 @@ import ipaddress
 from collections.abc import Callable, Iterator
 
 from prober.config import words
-from prober.options import DnsOptions, Expect
+from prober.config.address import check_resource
+from prober.config.schema import ProbeEntry
+from prober.options import DnsOptions, Expect, Transport
 
 #: A key of a block with the steps into it, and what is wrong there.
 Finding = tuple[tuple[str | int, ...], str]
@@ -28,6 +30,23 @@ def dns_block(dns: DnsOptions) -> Iterator[Finding]:
     """The block `dns` by itself."""
     if (message := complaint(words.check_type, dns.type)) is not None:
         yield ("type",), message
+    if not dns.path.startswith("/"):
+        yield ("path",), "{} does not begin with /"
+    elif "?" in dns.path:
+        yield ("path",), "the question comes behind the ?: leave it out"
+    elif (message := complaint(check_resource, dns.path)) is not None:
+        yield ("path",), message
+
+
+def unused(entry: ProbeEntry, transports: set[Transport]) -> Iterator[Finding]:
+    """What the probe itself asks of TLS or HTTPS, where no cell of it asks over them."""
+    if not transports:
+        return
+    if "tls" in entry.model_fields_set and not transports & {"tls", "https"}:
+        yield ("tls",), "nothing of this probe is asked over TLS: its transport is neither tls nor https"
+    for key in ("path", "method", "http_version"):
+        if key in entry.dns.model_fields_set and "https" not in transports:
+            yield ("dns", key), "nothing of this probe is asked over HTTPS: its transport is not https"
 
 
 def expectations(expect: Expect, dns: DnsOptions) -> Iterator[Finding]:

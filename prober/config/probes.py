@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from prober.config import squares
 from prober.config.axes import Axes, AxesReader, Chosen
 from prober.config.blocks import check_blocks, check_expect
+from prober.config.dns_blocks import unused
 from prober.config.errors import Loc
 from prober.config.messages import validate
 from prober.config.nodes import Document
@@ -18,7 +19,7 @@ from prober.config.substitute import Filled
 from prober.config.words import suggest
 from prober.model import climbs
 from prober.options import KindOptions
-from prober.reasons import LADDERS, Layer
+from prober.reasons import LADDERS, Kind, Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,13 @@ class _Reading:
 def _check_use(document: Document, loc: Loc, entry: ProbeEntry, made: Iterable[Square]) -> None:
     """Blocks and budgets that no climb of this probe has a use for."""
     climbed = {layer for square in made for layer in climbs(entry.kind, square.endpoint)}
+    if entry.kind is Kind.DNS:
+        for keys, message in unused(entry, {square.options.dns.transport for square in made}):
+            document.report((*loc, *keys), message, key=True)
     for block in sorted(entry.model_fields_set & set(KindOptions.model_fields)):
         if not uses(entry.kind, block):
             document.report((*loc, block), f"kind {entry.kind} has no use for this block", key=True)
-        elif climbed and block in BLOCK_LAYERS and BLOCK_LAYERS[block] not in climbed:
+        elif climbed and entry.kind is not Kind.DNS and block in BLOCK_LAYERS and BLOCK_LAYERS[block] not in climbed:
             document.report((*loc, block), f"no path of this probe climbs {block}: its URLs have no {block}", key=True)
     for key in sorted(entry.budget.model_fields_set):
         if key != "total" and key not in (climbed or LADDERS[entry.kind]):

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from prober.config import words
 from prober.config.words import refuse_variable
-from prober.options import BasicAuth, Duration, Expect, KindOptions, Options
+from prober.options import BasicAuth, Duration, Expect, KindOptions, Options, Transport
 from prober.reasons import Family, Kind
 
 
@@ -61,7 +61,7 @@ DnsName = Annotated[
 RecordType = Annotated[
     str, BeforeValidator(refuse_variable), AfterValidator(words.check_type), _pattern("[A-Z][A-Z0-9]*")
 ]
-Transport = Annotated[Literal["udp", "tcp"], BeforeValidator(refuse_variable)]
+AxisTransport = Annotated[Transport, BeforeValidator(refuse_variable)]
 AxisFamily = Annotated[Family, BeforeValidator(refuse_variable)]
 #: Text whose template can still be asked for.
 Text = Annotated[str, PlainValidator(_keep_text), WithJsonSchema({"type": "string"})]
@@ -180,7 +180,7 @@ class Exclude(Options):
     family: AxisFamily | None = None
     name: DnsName | None = None
     type: RecordType | None = None
-    transport: Transport | None = None
+    transport: AxisTransport | None = None
     server: Label | None = None
 
 
@@ -213,7 +213,7 @@ class Matrix(Options):
     """Names to ask for, as they are asked: with a trailing dot the search list is not walked."""
     type: Annotated[tuple[RecordType, ...], Field(min_length=1)] = ()
     """Record types."""
-    transport: Annotated[tuple[Transport, ...], Field(min_length=1)] = ()
+    transport: Annotated[tuple[AxisTransport, ...], Field(min_length=1)] = ()
     server: Annotated[tuple[Label, ...], Field(min_length=1)] = ()
     """Names under `resolver.named`; each is asked as the Pod's own resolver would be, search list included."""
     exclude: tuple[Exclude, ...] = ()

@@ -107,7 +107,9 @@ class Settings:
 
 
 def uses(kind: Kind, block: str) -> bool:
-    """Whether the longest ladder of `kind` has a use for `block`."""
+    """Whether the longest ladder of `kind` has a use for `block`; kind dns speaks TLS without a rung of its own."""
+    if kind is Kind.DNS and block == "tls":
+        return True
     return BLOCK_LAYERS[block] in LADDERS[kind] if block in BLOCK_LAYERS else block == kind
 
 

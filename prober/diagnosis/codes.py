@@ -19,6 +19,7 @@ class Code(StrEnum):
     DNS_MALFORMED = "dns_malformed"
     DNS_TRUNCATED = "dns_truncated"
     DNS_UNREACHABLE = "dns_unreachable"
+    DNS_CHANNEL_FAILED = "dns_channel_failed"
     DNS_WRONG_ANSWER = "dns_wrong_answer"
     # reaching an address
     PING_SILENT = "ping_silent"

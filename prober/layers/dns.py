@@ -17,8 +17,9 @@ from prober.model import Cell, Evidence
 from prober.options import KindOptions, Profile
 from prober.reasons import Family, Reason
 from prober.wire.dnsedns import USUAL_PAYLOAD, Asking
+from prober.wire.exchange import Channel
 from prober.wire.lookup import look_up
-from prober.wire.resolvconf import ResolvConf, Server, system
+from prober.wire.resolvconf import ENCRYPTED_PORTS, ResolvConf, Server, system
 from prober.wire.resolver import Lookup
 from prober.wire.trail import Trail
 
@@ -109,7 +110,9 @@ def _conf_of(cell: Cell, conf: ResolvConf) -> ResolvConf:
 def _servers(cell: Cell, conf: ResolvConf) -> tuple[Server, ...]:
     """The servers to ask: the one that the URL names, else the resolver's; of the cell's family only."""
     host, port = cell.endpoint.first_hop
-    servers = (Server(host, port),) if host else conf.servers
+    servers = tuple(
+        server.over(cell.options.dns.transport) for server in ((Server(host, port),) if host else conf.servers)
+    )
     usable = tuple(server for server in servers if server.family is cell.family)
     if not usable:
         raise Failed(Reason.UNREACHABLE, f"no {cell.family} nameserver among {', '.join(map(str, servers))}")
@@ -127,7 +130,8 @@ async def _traced(
     profile = ascent.cell.options.resolver.profile[0]
     lookup: Lookup | None = None
     try:
-        lookup = await look_up(name, (kind,), conf, trail, asking=asking, profile=profile)
+        channel = _channel(ascent) if conf.transport in ENCRYPTED_PORTS else None
+        lookup = await look_up(name, (kind,), conf, trail, asking=asking, profile=profile, channel=channel)
     finally:
         if subject and (latest := trail.latest) is not None:
             ascent.address, ascent.port = latest.server.address, latest.server.port
@@ -139,6 +143,13 @@ async def _traced(
                 ascent.took(trail.seconds, kernel=trail.kernel)
             ascent.evidence.update(_findings(lookup, trail, subject=subject))
     return lookup
+
+
+def _channel(ascent: Ascent) -> Channel:
+    """TLS and HTTP are imported where a probe asks over them."""
+    from prober.layers.dns_channel import EncryptedChannel
+
+    return EncryptedChannel(ascent)
 
 
 def _progress(name: str, trail: Trail) -> Evidence:

@@ -64,7 +64,15 @@ class DnsOptions(Options):
     """`dns:` the question of a dns probe."""
 
     type: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]*$")] = "A"
-    transport: Literal["udp", "tcp"] = "udp"
+    transport: Transport = "udp"
+    """`tls` and `https` verify the server by the block `tls`; without `tls.server_name` its address has to be on the
+    certificate. Their ports, where none is given, are 853 and 443."""
+    path: str = "/dns-query"
+    """https: the path of the URL (RFC 8484)."""
+    method: Literal["POST", "GET"] = "POST"
+    """https: how the message is sent."""
+    http_version: Literal["auto", "1.1", "2"] = "auto"
+    """https: `auto` offers h2 and http/1.1."""
     search: bool | None = None
     """Walk the search list. Default: yes for names asked of the Pod's own resolver, no for a `dns://` URL."""
     recursion_desired: bool = True

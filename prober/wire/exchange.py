@@ -30,7 +30,7 @@ OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM
 
 
 class Channel(Protocol):
-    """Encrypted ways to a server, as the layer above opens and judges them. Both raise ChannelFailed."""
+    """Encrypted ways to a server, as the layer above opens and judges them. `open` and `ask` raise ChannelFailed."""
 
     async def open(self, server: Server) -> tuple[Stream, Span]:
         """A stream that takes DNS messages, and how long the network took until it was open."""
@@ -38,6 +38,10 @@ class Channel(Protocol):
 
     async def ask(self, server: Server, message: bytes) -> tuple[bytes, Span]:
         """The reply to one message, and how long the network took, a connection of its own included."""
+        ...
+
+    def broken(self, error: OSError) -> ChannelFailed | None:
+        """What an error of an open stream means; None: what it means on any stream."""
         ...
 
 
@@ -178,10 +182,16 @@ class _StreamExchange(Exchange):
         try:
             async with asyncio.timeout_at(until):
                 await self.converse()
-        except ConnectionError as error:
-            self.trail.give_up(Reason.SERVER_FAILURE, explain(error), self.messages)
         except ChannelFailed as failed:
-            self.trail.give_up(failed.reason, failed.detail, self.messages, failed.took)
+            self._fail(failed)
+        except OSError as error:
+            told = self.channel.broken(error) if self.channel is not None else None
+            if told is None and not isinstance(error, ConnectionError):
+                raise
+            self._fail(told or ChannelFailed(Reason.SERVER_FAILURE, explain(error), None))
+
+    def _fail(self, failed: ChannelFailed) -> None:
+        self.trail.give_up(failed.reason, failed.detail, self.messages, failed.took)
 
     async def converse(self) -> None:
         """Open the connection, ask, take the answers."""
@@ -189,7 +199,7 @@ class _StreamExchange(Exchange):
         try:
             times = times_of(stream) or Times()
             times.start()
-            await stream.send(b"".join(_framed(message.wire) for message in self.messages.values()))
+            await self._send(stream)
             received = bytearray()
             while self.messages:
                 if (data := await _frame(stream, received)) is None:
@@ -199,6 +209,13 @@ class _StreamExchange(Exchange):
                 self.take(data, _exactly(network))
         finally:
             stream.close()
+
+    async def _send(self, stream: Stream) -> None:
+        try:
+            await stream.send(b"".join(_framed(message.wire) for message in self.messages.values()))
+        except ConnectionError:
+            await stream.receive()  # the peer may have said why before it closed: an alert is raised from here
+            raise
 
     async def _open(self) -> tuple[Stream, Span]:
         server = self.ask.queries[0].server

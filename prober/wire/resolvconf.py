@@ -21,6 +21,7 @@ SYSTEM = Path("/etc/resolv.conf")
 # MAXNS and RES_MAXNDOTS of glibc's resolv.h, and the same in musl's lookup.h and resolvconf.c; of timeout and attempts
 # musl takes more (glibc's own limits: `prober.wire.resolver`)
 MAX_SERVERS, MAX_NDOTS, MAX_TIMEOUT, MAX_ATTEMPTS = 3, 15, 60, 10
+ENCRYPTED_PORTS: Mapping[str, int] = MappingProxyType({"tls": 853, "https": 443})
 
 
 class Server(NamedTuple):
@@ -33,6 +34,11 @@ class Server(NamedTuple):
     def parse(cls, text: str) -> Server:
         """A server from `address`, `address:port` or `[v6]:port`. ValueError for anything else, names included."""
         return cls(*parse_server(text))
+
+    def over(self, transport: Transport) -> Server:
+        """This server where it takes `transport`: in the place of 53, where TLS may not be spoken (RFC 7858)."""
+        port = ENCRYPTED_PORTS.get(transport)
+        return self if port is None or self.port != DNS_PORT else Server(self.address, port)
 
     @property
     def family(self) -> Family:

@@ -86,8 +86,8 @@ BAD: dict[str, str] = {
     "dns://10.0.0.10/10.0.0.1": "is an address, not a name",
     "dns://10.0.0.10/a/b": "not a DNS name",
     "dns://10.0.0.10/x?type=AAAAA": r"did you mean AAAA\?",
-    "dns://10.0.0.10/x?transport=quic": "transport=udp or tcp",
-    "dns://10.0.0.10/x?nonsense": "transport=udp or tcp",
+    "dns://10.0.0.10/x?transport=quic": "transport=udp, tcp, tls or https",
+    "dns://10.0.0.10/x?nonsense": "transport=udp, tcp, tls or https",
 }
 
 

@@ -187,6 +187,35 @@ def test_the_answer_of_a_wrong_zone_shows_what_came_and_what_was_wanted() -> Non
     assert found.says == "10.96.0.10:53 answered 203.0.113.99 for api.example.com. (A), not 203.0.113.10."
 
 
+@pytest.mark.parametrize(
+    ("reason", "evidence", "code", "says"),
+    [
+        (Reason.UNREACHABLE, {"cause": {"layer": "tls", "reason": "expired"}, "detail": "tls expired"},
+         Code.DNS_CHANNEL_FAILED,
+         "Nothing could be asked of 10.96.0.10:53: its encryption does not hold: tls expired."),
+        (Reason.UNREACHABLE, {"cause": {"layer": "tcp", "reason": "refused"}, "detail": "tcp refused"},
+         Code.DNS_PORT_CLOSED, "Nobody answers DNS at 10.96.0.10:53: the packet was turned away: tcp refused."),
+        (Reason.SERVER_FAILURE, {"cause": {"layer": "http", "reason": "status"}, "detail": "http status: HTTP 503"},
+         Code.DNS_CHANNEL_FAILED,
+         "10.96.0.10:53 speaks HTTPS, but gave no DNS message for api.example.com.: http status: HTTP 503."),
+        (Reason.SERVER_FAILURE, {"rcode": None, "detail": "hung up"},
+         Code.DNS_SERVER_FAILED,
+         "10.96.0.10:53 took the question about api.example.com. and ended the connection without an answer: hung up."),
+        (Reason.SERVER_FAILURE, {"rcode": "SERVFAIL"}, Code.DNS_SERVER_FAILED,
+         "10.96.0.10:53 answered SERVFAIL for api.example.com.: it is up, but could not get the answer."),
+        (Reason.WRONG_ANSWER, {"answers": ["192.0.2.1"], "detail": "a TTL of 5 s"},
+         Code.DNS_WRONG_ANSWER,
+         "10.96.0.10:53 answered 192.0.2.1 for api.example.com. (A), which the probe does not take: a TTL of 5 s."),
+    ],
+)  # fmt: skip
+def test_what_broke_below_a_question_is_told_apart(
+    reason: Reason, evidence: dict[str, Any], code: Code, says: str
+) -> None:
+    cell = make_cell(Kind.DNS, "dns", "10.96.0.10", resource="api.example.com.")
+    found = verdict(cell, address="10.96.0.10", dns=(reason, evidence))
+    assert (found.code, found.says) == (code, says)
+
+
 def test_what_came_from_the_environment_is_hidden_in_every_sentence() -> None:
     cell = replace(HTTP, endpoint=replace(HTTP.endpoint, host="s3cr3t-host.example", resource="/health?key=s3cr3t-key"))
     cell = replace(cell, hidden={"s3cr3t-host.example": "${HOST}", "s3cr3t-key": "${KEY}"})

@@ -120,30 +120,6 @@ def test_credentials_of_a_proxy_stay_out_of_sight() -> None:
     assert "-proxy_pass 'pass:***' " in line(Kind.TLS, "tls", Layer.TLS, proxy=literal)
 
 
-DNS = {"host": "10.96.0.10", "resource": "web.app"}
-
-DNS6 = DNS | {"host": "2001:db8::53", "port": 1053, "family": Family.IPV6}
-
-
-@pytest.mark.parametrize(
-    ("options", "cell", "expected"),
-    [
-        ({}, DNS, "dig -4 @10.96.0.10 web.app A"),
-        ({"dns": {"type": "AAAA", "transport": "tcp"}}, DNS, "dig -4 @10.96.0.10 web.app AAAA +tcp"),
-        ({"dns": {"recursion_desired": False}}, DNS, "dig -4 @10.96.0.10 web.app A +norecurse"),
-        ({"dns": {"search": True}, "resolver": {"ndots": 5}}, DNS, "dig -4 @10.96.0.10 web.app A +search +ndots=5"),
-        ({}, DNS | {"port": 1053}, "dig -4 @10.96.0.10 -p 1053 web.app A"),
-        ({}, DNS6, "dig -6 @2001:db8::53 -p 1053 web.app A"),
-        ({}, DNS | {"host": ""}, "dig -4 web.app A +search"),
-        ({}, DNS | {"host": "", "resource": "web.app."}, "dig -4 web.app. A"),
-        ({"resolver": {"search": ["x.local"]}}, DNS | {"host": ""}, "dig -4 web.app A +domain=x.local"),
-    ],
-)  # fmt: skip
-def test_a_dns_probe_is_shown_with_its_own_question(options: Any, cell: Any, expected: str) -> None:
-    assert line(Kind.DNS, "dns", options=options, **cell) == expected
-    assert line(Kind.DNS, "dns", Layer.DNS, options=options, **cell) == expected
-
-
 def test_dig_asks_the_server_that_the_run_has_asked() -> None:
     run = a_run(make_cell(Kind.TCP, "tcp", "web.app", 80), Layer.DNS, dns={"server": "[2001:db8::53]:1053"})
     assert reproduce(run) == "dig @2001:db8::53 -p 1053 web.app A +search"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -61,9 +62,17 @@ class DnsServer:
         return [r if isinstance(r, bytes) else r.to_wire(max_size=65535) for r in self.script(query, transport)]
 
 
+Talk = Callable[[DnsServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 @contextlib.asynccontextmanager
-async def dns_server(family: Family, script: Script) -> AsyncIterator[DnsServer]:
-    """A server that answers by `script` until the block ends."""
+async def dns_server(
+    family: Family, script: Script, tls: ssl.SSLContext | None = None, talk: Talk | None = None
+) -> AsyncIterator[DnsServer]:
+    """A server that answers by `script` until the block ends; with `tls` its TCP port speaks TLS (RFC 7858).
+
+    `talk` serves a connection in another way (`tests.support.doh`).
+    """
     udp, tcp = _sockets(family)
     address, port = udp.getsockname()[:2]
     server = DnsServer(address, port, script)
@@ -72,9 +81,9 @@ async def dns_server(family: Family, script: Script) -> AsyncIterator[DnsServer]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections[asyncio.current_task()] = writer
-        await _talk(server, reader, writer)
+        await (talk or _talk)(server, reader, writer)
 
-    listener = await asyncio.start_server(serve, sock=tcp)
+    listener = await asyncio.start_server(serve, sock=tcp, ssl=tls)
     try:
         yield server
     finally:

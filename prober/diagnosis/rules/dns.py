@@ -31,7 +31,21 @@ def _other_answers(facts: Facts) -> bool:
 
 def _port_closed(facts: Facts) -> bool:
     """An ICMP port unreachable or a RST came back (the resolver says so in the kernel's words)."""
-    return strerror(ECONNREFUSED) in facts["detail"]
+    return strerror(ECONNREFUSED) in facts["detail"] or _cause(facts) in (("tcp", "refused"), ("tcp", "rejected"))
+
+
+def _cause(facts: Facts) -> tuple[str, str]:
+    """Layer and reason of what broke below a question over TLS or HTTPS."""
+    cause = facts.evidence.get("cause") or {}
+    return str(cause.get("layer", "")), str(cause.get("reason", ""))
+
+
+def _no_channel(facts: Facts) -> bool:
+    return _cause(facts)[0] in ("tls", "http")
+
+
+def _hung_up(facts: Facts) -> bool:
+    return facts.evidence.get("rcode", "") is None
 
 
 ROWS = (
@@ -79,6 +93,20 @@ ROWS = (
         _ANSWERS,
     ),
     Row(
+        Layer.DNS, Reason.SERVER_FAILURE, Code.DNS_CHANNEL_FAILED,
+        "{server} speaks HTTPS, but gave no DNS message for {name}{detail}.",
+        "Is `dns.path` the one that this server answers (RFC 8484; usually /dns-query), and does it take POST? A 4xx "
+        "is its front end or the path, a 5xx its resolver behind it: ask that one over UDP.",
+        "TCP and TLS to the DNS server", _no_channel,
+    ),
+    Row(
+        Layer.DNS, Reason.SERVER_FAILURE, Code.DNS_SERVER_FAILED,
+        "{server} took the question about {name} and ended the connection without an answer{detail}.",
+        "The server's log and restarts; a limit on TCP connections (CoreDNS `max_concurrent`, BIND `tcp-clients`) or a "
+        "load balancer's idle timeout looks like this too. Does the same question over UDP get an answer?",
+        "TCP to the DNS server", _hung_up,
+    ),
+    Row(
         Layer.DNS, Reason.SERVER_FAILURE, Code.DNS_SERVER_FAILED,
         "{server} answered SERVFAIL for {name}: it is up, but could not get the answer.",
         "CoreDNS log and its `forward` targets: an unreachable upstream, a forwarding loop, a lost watch on the API "
@@ -112,6 +140,13 @@ ROWS = (
         "Open TCP port 53 beside UDP in NetworkPolicies and firewalls. A headless Service with many Pods outgrows a "
         "datagram; CoreDNS' `bufsize` and EDNS decide from which size on.",
         _ANSWERS + " over UDP",
+    ),
+    Row(
+        Layer.DNS, Reason.UNREACHABLE, Code.DNS_CHANNEL_FAILED,
+        "Nothing could be asked of {server}: its encryption does not hold{detail}.",
+        "The evidence's `tls` has the chain as it was sent. Wrong name: set `tls.server_name`, or have the address on "
+        "the certificate. Unknown authority: `tls.ca_file`. Not TLS: 853 is DNS over TLS, 443 over HTTPS, 53 neither.",
+        "TCP to the DNS server", _no_channel,
     ),
     Row(
         Layer.DNS, Reason.UNREACHABLE, Code.DNS_PORT_CLOSED,

@@ -11,6 +11,9 @@ from prober.units import host_port
 PING_GAP = 0.2
 
 
+_USUAL_PORTS = {"udp": 53, "tcp": 53, "tls": 853, "https": 443}
+
+
 def dig(line: Line) -> list[str]:
     """The query of a dns probe, or the one that found the address; EndpointSlices where those give the addresses."""
     if line.endpoint.service is not None:
@@ -33,11 +36,28 @@ def _dig_question(line: Line) -> list[str]:
     where = host_port(server, line.endpoint.port) if server else ""
     command = ["dig", "-6" if line.cell.family is Family.IPV6 else "-4", *_dig_server(line, where)]
     command += [line.word(line.endpoint.resource), options.type]
-    if options.transport == "tcp":
-        command.append("+tcp")
+    command += _dig_transport(line)
     if not options.recursion_desired:
         command.append("+norecurse")
+    if options.edns_size is not None:
+        command.append(f"+bufsize={options.edns_size}")
+    command += [word for word, asked in (("+nsid", options.nsid), ("+dnssec", options.dnssec)) if asked]
     return command + _dig_search(line, line.endpoint.resource, walk=walk)
+
+
+def _dig_transport(line: Line) -> list[str]:
+    """`+tcp`, or `+tls` and `+https` with what they trust and the name that they want to see (dig 9.18)."""
+    options, tls = line.options.dns, line.options.tls
+    if options.transport in ("udp", "tcp"):
+        return ["+tcp"] if options.transport == "tcp" else []
+    words = ["+tls"]
+    if options.transport == "https":
+        words = [line.word(f"+https{'-get' if options.method == 'GET' else ''}={options.path}")]
+    if tls.verify:
+        words.append("+tls-ca" if tls.ca_file is None else line.word(f"+tls-ca={tls.ca_file}"))
+    if tls.server_name is not None:
+        words.append(line.word(f"+tls-hostname={tls.server_name}"))
+    return words
 
 
 def _dig_server(line: Line, configured: str) -> list[str]:
@@ -47,7 +67,8 @@ def _dig_server(line: Line, configured: str) -> list[str]:
     if not asked and not configured:
         return []
     host, port = _split(str(asked or configured))
-    return [line.word(f"@{host}"), *([] if port == 53 else ["-p", str(port)])]
+    usual = _USUAL_PORTS[line.options.dns.transport] if line.cell.kind is Kind.DNS else 53
+    return [line.word(f"@{host}"), *([] if port == usual else ["-p", str(port)])]
 
 
 def _split(server: str) -> tuple[str, int]:
