@@ -35,6 +35,11 @@ WORDS: Final[tuple[tuple[str, Reason], ...]] = (
     ("inappropriate fallback", Reason.PROTOCOL_VERSION),
     ("unsupported ssl version", Reason.PROTOCOL_VERSION),
 )
+#: What OpenSSL says before it has sent anything → what that means.
+_OURS: Final[dict[tuple[str, ...], str]] = {
+    ("no ciphers available",): "none of tls.ciphers belongs to a version between min_version and max_version",
+    ("no protocols available",): "this OpenSSL has none of these TLS versions",
+}
 #: Seconds that a TLS 1.3 server gets at least to object to our client certificate, and how many of its handshake's.
 PATIENCE: Final = 0.1
 _HANDSHAKES: Final = 3
@@ -64,7 +69,7 @@ async def handshake(ascent: Ascent) -> None:
             await stream.handshake()
     except TlsError as error:
         ascent.evidence["openssl"] = list(error.words)
-        raise Failed(failure_reason(error)) from error
+        raise Failed(failure_reason(error), _OURS.get(error.words, "")) from error
     except ConnectionResetError as error:
         raise Failed(Reason.RESET) from error
     except BrokenPipeError as error:
@@ -157,6 +162,8 @@ def failure_reason(error: TlsError) -> Reason:
     """The reason behind a handshake that did not finish."""
     if error.eof:
         return Reason.CLOSED
+    if error.words in _OURS:
+        return Reason.INTERNAL
     for words, reason in WORDS:
         if any(words in word for word in error.words):
             return reason

@@ -43,7 +43,7 @@ class _Talk:
         self._buffer = b""
 
     async def send(self, data: bytes) -> None:
-        """Send `data`. Said twice over what is left of an answer that nobody wanted: it is dropped."""
+        """Send `data`."""
         await self._stream.send(data)
 
     async def exactly(self, size: int, what: str) -> bytes:

@@ -20,6 +20,8 @@ VERSIONS = {
     "1.2": SSL.TLS1_2_VERSION,
     "1.3": SSL.TLS1_3_VERSION,
 }
+#: Parts of the names of ciphers without encryption, or without authentication: offered at security level 0 alone.
+_WEAK = ("NULL", "ADH-", "AECDH-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,9 @@ def _make_context(settings: TlsSettings) -> SSL.Context:
 def _limit(context: SSL.Context, settings: TlsSettings) -> None:
     """Ciphers, suites and groups. OSError names the list that OpenSSL does not take."""
     ciphers = settings.ciphers
-    if settings.min_version in ("1.0", "1.1"):
-        ciphers = (*(ciphers or ("DEFAULT",)), "@SECLEVEL=0")  # their signatures use SHA-1: refused above level 0
+    weak = any(part in name for name in ciphers for part in _WEAK)
+    if weak or settings.min_version in ("1.0", "1.1"):
+        ciphers = (*(ciphers or ("DEFAULT",)), "@SECLEVEL=0")  # old signatures use SHA-1: refused above level 0
     for name, given, use in (
         ("ciphers", ciphers, context.set_cipher_list),
         ("ciphersuites", settings.ciphersuites, context.set_tls13_ciphersuites),

@@ -16,9 +16,10 @@ ANY = "*"
 
 @contextmanager
 def name_server(addresses: Mapping[str, str], asked: list[str] | None = None) -> Iterator[int]:
-    """Answers A questions from `addresses` (absolute name, or `*`, → IPv4 address), others of those names with no data.
+    """Answers A questions from `addresses` (absolute name, or `*`, → IPv4 addresses with spaces between).
 
-    All other names do not exist. Gives the port on 127.0.0.1; `asked` gets every question as text.
+    Other questions of those names get no data, all other names do not exist. Gives the port on 127.0.0.1; `asked` gets
+    every question as text.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))
@@ -45,5 +46,5 @@ def _serve(sock: socket.socket, addresses: Mapping[str, str], asked: list[str]) 
         if address is None:
             reply.set_rcode(dns.rcode.NXDOMAIN)
         elif question.to_text().endswith(" IN A"):
-            reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", "A", address))
+            reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", "A", *address.split()))
         sock.sendto(reply.to_wire(), peer)

@@ -27,10 +27,13 @@ def reset(sock: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def serve(family: Family, talk: Talk, context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """A server on loopback, one thread a connection, each ended after 10 s at the latest; gives its port."""
+def serve(
+    family: Family, talk: Talk, context: ssl.SSLContext | None = None, at: tuple[str, int] | None = None
+) -> Iterator[int]:
+    """A server on loopback (or `at` an address and port), one thread a connection, each ended after 10 s at the latest;
+    gives its port."""
     number = socket.AF_INET6 if family is Family.IPV6 else socket.AF_INET
-    listener = socket.create_server((LOOPBACK[family], 0), family=number)
+    listener = socket.create_server(at or (LOOPBACK[family], 0), family=number)
     accepting = threading.Thread(target=_accept, args=(listener, talk, context), daemon=True)
     accepting.start()
     try:
