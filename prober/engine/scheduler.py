@@ -74,6 +74,19 @@ class _SlotTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no t
         return _EPOCH + timedelta(microseconds=(past + 1) * self.interval + self.phase)
 
 
+class _Jobs(AsyncIOScheduler):  # type: ignore[misc]  # APScheduler ships no types
+    """Goes by its timer alone. APScheduler's own wakes the loop a second time, as if from another thread."""
+
+    def _start_timer(self, wait_seconds: float | None) -> None:
+        self._stop_timer()
+        if wait_seconds is not None:
+            self._timeout = self._eventloop.call_later(wait_seconds, self._on_time)
+
+    def _on_time(self) -> None:
+        self._stop_timer()
+        self._start_timer(self._process_jobs())
+
+
 def _now() -> int:
     """The wall clock in microseconds, as APScheduler reads it."""
     return time_ns() // 1000
@@ -104,7 +117,7 @@ class Scheduler:
         self._starting = False
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ahead = _wall_ahead()
-        self._jobs: AsyncIOScheduler | None = None
+        self._jobs: _Jobs | None = None
 
     @property
     def in_flight(self) -> int:
@@ -141,7 +154,7 @@ class Scheduler:
     def start(self) -> None:
         """Begin to fire; needs the running loop. Slots that were due before now are not made up for."""
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a line per firing otherwise; misses are counted here
-        jobs = AsyncIOScheduler(
+        jobs = _Jobs(
             timezone=UTC,
             executors={"default": DebugExecutor()},  # calls at once, on the loop: no task and no thread per firing
             job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
@@ -188,7 +201,7 @@ class Scheduler:
         self._jobs.remove_all_jobs()
         self._set_jobs(self._jobs)
 
-    def _set_jobs(self, jobs: AsyncIOScheduler) -> None:
+    def _set_jobs(self, jobs: _Jobs) -> None:
         """One job per slot. Paused meanwhile: APScheduler would wake up for each of them."""
         jobs.pause()
         wanted = {slot.name: slot for slot in self._slots.values()}

@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 
 from prober import __version__
+from prober.export.tally import Histograms
 from prober.model import Run, Vantage
 from prober.reasons import Layer
 
@@ -37,18 +38,20 @@ class SelfMetrics:
         # `_created` doubles the series, and tells no more than the start time of the process
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
         self.registry = registry = CollectorRegistry()
-        self._lag = Histogram(
-            "prober_schedule_lag_seconds", "Start of a run after its slot.", buckets=LAG_BUCKETS, registry=registry
-        )
+        lag = Histograms("prober_schedule_lag_seconds", "Start of a run after its slot.", LAG_BUCKETS)
+        registry.register(lag)
+        self.lag = lag.of[""].add
+        """A run began so many seconds after its slot."""
         missed = Counter("prober_runs_missed", "Runs that were due and did not start.", ["cause"], registry=registry)
         self._missed = {cause: missed.labels(cause) for cause in get_args(Cause)}
         self._loop_lag = Histogram(
             "prober_loop_lag_seconds", "Delay of a timer of the event loop.", buckets=LAG_BUCKETS, registry=registry
         )
-        local = Histogram(
+        local = Histograms(
             "prober_layer_local_seconds", "Time of a layer that was the prober's own (loop, cryptography, parsing).",
-            ["layer"], buckets=LOCAL_BUCKETS, registry=registry)  # fmt: skip
-        self._local = {layer: local.labels(layer.value) for layer in Layer}
+            LOCAL_BUCKETS, "layer", [layer.value for layer in Layer])  # fmt: skip
+        registry.register(local)
+        self._local = {layer: local.of[layer].add for layer in Layer}
         self._in_flight = Gauge("prober_runs_in_flight", "Runs under way.", registry=registry)
         self._cells = Gauge("prober_cells", "Cells of the running configuration.", registry=registry)
         self._dropped = Counter(
@@ -69,10 +72,6 @@ class SelfMetrics:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
             GCCollector(registry=registry)
-
-    def lag(self, seconds: float) -> None:
-        """A run began `seconds` after its slot."""
-        self._lag.observe(seconds)
 
     def missed(self, cause: Cause, n: int = 1) -> None:
         """`n` runs that were due did not start."""
@@ -103,7 +102,7 @@ class SelfMetrics:
         for outcome in run.outcomes:
             seconds = outcome.evidence.get("local_seconds")
             if seconds is not None:
-                self._local[outcome.layer].observe(seconds)
+                self._local[outcome.layer](seconds)
 
     def in_flight(self, n: int) -> None:
         """`n` runs are under way."""
