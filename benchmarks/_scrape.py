@@ -1,4 +1,4 @@
-"""Scrapes as Prometheus makes them: its header fields, gzip, connections that are kept open; and CPU clocks."""
+"""Scrapes as Prometheus makes them: its header fields, gzip, and connections that are kept open."""
 
 from __future__ import annotations
 
@@ -64,8 +64,3 @@ async def open_loop(scraper: Scraper, target: str, rate: float, seconds: float) 
         await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
         tasks.append(asyncio.create_task(scraper.get(target)))
     return await asyncio.gather(*tasks)
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds of CPU, user and system, that all threads of a process have had (clock_getcpuclockid(3), Linux)."""
-    return time.clock_gettime(((~pid) << 3) | 2)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-import os
 import selectors
 import socket
 import threading
@@ -27,6 +26,7 @@ import h2.connection
 import h2.events
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from benchmarks._machine import pin
 from prober.lab.certificates import CertificateFiles
 from prober.lab.tls import make_context
 
@@ -134,7 +134,7 @@ async def _serve(told: Connection, files: Path) -> None:
 
 
 def _main(told: Connection, files: Path, core: int) -> None:
-    os.sched_setaffinity(0, {core})
+    pin(core)
     asyncio.run(_serve(told, files))
 
 

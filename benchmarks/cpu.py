@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import platform
-import subprocess
+import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from benchmarks._services import BLACKBOX, KINDS, RATE, SCRAPES, Blackbox, Prober, blackbox, find_blackbox, prober
+from benchmarks._goals import Goals, show_table
+from benchmarks._machine import cores, pin, say_machine
+from benchmarks._peer import find_peer, peer_version, serve_peer
+from benchmarks._services import KINDS, RATE, SCRAPES, Blackbox, Prober, modules, prober
 from benchmarks._targets import Targets, serve
 
 #: What each kind may cost of what it costs blackbox_exporter.
@@ -34,19 +34,29 @@ GOALS = {"icmp": 0.15, "tcp": 0.25, "dns": 0.40, "http/1.1": 0.40, "tls": 0.80, 
 _SETTLE = 1.2
 #: Seconds after a reload until what came with it is over.
 _REST = 0.3
+#: Seconds for which the idle prober is looked at.
+_IDLE = 2.0
+_HEAD = ("kind", "prober", "of all rounds", "blackbox_exporter", "ratio", "goal", "in it: scrapes", "idle, µs a second")
 
 
 @dataclass(slots=True)
 class Round:
-    """CPU seconds: of a probe, of a scrape of the prober, and of the idle prober in a second."""
+    """CPU seconds of one probe of the prober's, of one scrape of it, and of one probe of the exporter's."""
 
     ours: float
     scrape: float
-    idle: float
     theirs: float | None
 
 
-async def measure(service: Prober, peer: Blackbox | None, kind: str, seconds: float) -> Round:
+async def rest(service: Prober) -> float:
+    """CPU seconds of the idle prober in a second."""
+    await asyncio.sleep(_REST)
+    began, cpu_began = time.perf_counter(), service.cpu
+    await asyncio.sleep(_IDLE)
+    return (service.cpu - cpu_began) / (time.perf_counter() - began)
+
+
+async def measure(service: Prober, idle: float, peer: Blackbox | None, kind: str, seconds: float) -> Round:
     """One round: the prober, then the exporter."""
     await service.switch(busy=True)
     await service.runs()  # the first scrape of a configuration renders everything, once
@@ -59,48 +69,51 @@ async def measure(service: Prober, peer: Blackbox | None, kind: str, seconds: fl
     runs = await service.runs() - runs_before
     busy = (cpu_ended - cpu_scraped) / (ended - scraped)
     scrape = cpu_scraped - cpu_began - busy * (scraped - began)
-    rate = runs / (ended - began)  # from scrape to scrape
+    ours = (busy - idle) / (runs / (ended - began)) + scrape / SCRAPES / RATE  # runs: from scrape to scrape
     await service.switch(busy=False)
-    await asyncio.sleep(_REST)
-    began, cpu_began = time.perf_counter(), service.cpu
-    theirs = None
     if peer is None:
-        await asyncio.sleep(seconds)
-    else:
-        before = peer.cpu
-        probes = await peer.probe(kind, seconds)
-        theirs = (peer.cpu - before) / probes
-    idle = (service.cpu - cpu_began) / (time.perf_counter() - began)
-    return Round((busy - idle) / rate + scrape / SCRAPES / RATE, scrape, idle, theirs)
+        return Round(ours, scrape, None)
+    await asyncio.sleep(_REST)
+    before = peer.cpu
+    probes = await peer.probe(kind, seconds)
+    return Round(ours, scrape, (peer.cpu - before) / probes)
 
 
-def show(kind: str, rounds: list[Round]) -> None:
-    """One row of the table."""
-    ours = median(each.ours for each in rounds) * 1e6
-    row = f"| {kind} | {ours:.0f} |"
-    theirs = [each.theirs for each in rounds if each.theirs is not None]
+def row(kind: str, idle: float, rounds: list[Round], goals: Goals) -> list[str]:
+    """One row of the table, and its goal."""
+    ours = [each.ours * 1e6 for each in rounds]
+    theirs = [each.theirs * 1e6 for each in rounds if each.theirs is not None]
+    cells = [kind, f"{median(ours):.0f}", f"{min(ours):.0f} to {max(ours):.0f}"]
     if theirs:
-        ratio = median(each.ours / each.theirs for each in rounds if each.theirs is not None)
-        held = "reached" if ratio <= GOALS[kind] else "missed"
-        row += f" {median(theirs) * 1e6:.0f} | {ratio:.2f} | ≤ {GOALS[kind]:.2f} | {held} |"
+        ratio = median(mine / other for mine, other in zip(ours, theirs, strict=True))
+        goals.add(f"CPU of a probe, {kind}", ratio, GOALS[kind], "of blackbox_exporter's")
+        cells += [f"{median(theirs):.0f}", f"{ratio:.2f}", f"≤ {GOALS[kind]:.2f}"]
     else:
-        row += f" – | – | ≤ {GOALS[kind]:.2f} | – |"
-    spread = f"{min(each.ours for each in rounds) * 1e6:.0f}–{max(each.ours for each in rounds) * 1e6:.0f}"
-    scrape, idle = (median(values) for values in zip(*((each.scrape, each.idle) for each in rounds), strict=True))
-    print(f"{row} {spread} | {scrape / SCRAPES / RATE * 1e6:.1f} | {idle * 1e6:.0f} |", flush=True)
+        goals.unknown(f"CPU of a probe, {kind}", "no blackbox_exporter beside it")
+        cells += ["-", "-", f"≤ {GOALS[kind]:.2f}"]
+    scrape = median(each.scrape for each in rounds) / SCRAPES / RATE
+    return [*cells, f"{scrape * 1e6:.0f}", f"{idle * 1e6:.0f}"]
 
 
 async def bench(program: str | None, targets: Targets, files: Path, core: int, options: argparse.Namespace) -> None:
     """Every kind, one after the other."""
-    print("\n| kind | prober µs | blackbox_exporter µs | ratio | goal | | prober, all rounds µs"
-          " | of it scrapes µs | idle prober µs/s |\n|---|---|---|---|---|---|---|---|---|", flush=True)  # fmt: skip
-    async with AsyncExitStack() as stack:
-        peer = None if program is None else await stack.enter_async_context(blackbox(program, targets, files, core))
+    goals, rows = Goals(), []
+    with ExitStack() as stack:
+        peer = None
+        if program is not None:
+            peer = Blackbox(stack.enter_context(serve_peer(program, modules(targets), core)), targets)
+            stack.callback(peer.close)
         for kind in options.kinds:
             if peer is not None:
                 await peer.probe(kind, 1.0)  # warm
             async with prober(kind, targets, files, core) as service:
-                show(kind, [await measure(service, peer, kind, options.seconds) for _ in range(options.rounds)])
+                idle = await rest(service)
+                rounds = [await measure(service, idle, peer, kind, options.seconds) for _ in range(options.rounds)]
+            rows.append(row(kind, idle, rounds, goals))
+            print("  ".join(rows[-1]), file=sys.stderr, flush=True)
+    print()
+    show_table(_HEAD, rows)
+    goals.show()
 
 
 def _kinds(text: str) -> list[str]:
@@ -118,21 +131,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each service in each round")
     parser.add_argument("--alone", action="store_true", help="leave blackbox_exporter out")
     options = parser.parse_args()
-    if platform.system() != "Linux":
-        raise SystemExit("this benchmark reads Linux's CPU clocks of other processes")
-    cores = sorted(os.sched_getaffinity(0))
-    measured, far = cores[0], cores[-1]
-    os.sched_setaffinity(0, {far})
-    print(f"{datetime.now(UTC):%F %H:%M} UTC, {platform.platform()}, {len(cores)} cores,"
-          f" Python {platform.python_version()}")  # fmt: skip
-    program = None if options.alone else find_blackbox()
-    if program is None:
-        print("the peer is left out:", "as asked" if options.alone else f"none of {', '.join(BLACKBOX)} is installed")
-    else:
-        version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-        print((version.stdout or version.stderr).splitlines()[0])
+    near, far = cores()
+    pin(far)
+    say_machine("grpcio", "pyopenssl", "httpx", "h11", "h2", "dnspython")
+    program = None if options.alone else find_peer()
+    print(f"the peer is {peer_version(program)}" if program else "no peer: none was found, or none was wanted")
+    print(f"medians of {options.rounds} rounds of {options.seconds:g} s, {RATE:g} probes/s; µs of CPU for each probe")
     with tempfile.TemporaryDirectory() as directory, serve(Path(directory), far) as targets:
-        asyncio.run(bench(program, targets, Path(directory), measured, options))
+        asyncio.run(bench(program, targets, Path(directory), near, options))
 
 
 if __name__ == "__main__":

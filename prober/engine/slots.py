@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from prober.model import Cell
 
-#: Width of a slot in seconds; `prober.engine.scheduler` says why.
+#: Width of a slot in seconds, and that of a schedule of at most `LIGHT` runs a second: see `prober.engine.scheduler`.
 SLOT_WIDTH = 0.05
+WIDE_SLOT = 0.1
+LIGHT = 200.0
+
+
+def width_for(cells: Iterable[Cell]) -> float:
+    """The width of the slots that a schedule of these cells has, in seconds."""
+    return WIDE_SLOT if sum(1 / cell.interval for cell in cells) <= LIGHT else SLOT_WIDTH
 
 
 def slot_of(cell_id: str, interval: float, width: float = SLOT_WIDTH) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from prober.engine.scheduler import Cause
-from prober.engine.slots import slot_of
+from prober.engine.slots import WIDE_SLOT, slot_of
 from prober.model import Cell
 from tests.support.scheduling import Log, Metrics, cell, scheduled, until
 
@@ -23,7 +23,7 @@ async def test_every_cell_fires_at_its_own_phase_once_per_interval() -> None:
     async with scheduled(fire, Metrics(), *cells):
         await until(lambda: all(len(times) >= 4 for times in began.values()))
     for c in cells:
-        interval, phase = slot_of(c.id, c.interval)
+        interval, phase = slot_of(c.id, c.interval, WIDE_SLOT)
         firings = [int((t * 1e6 - phase) // interval) for t in began[c.probe]]
         assert firings == sorted(set(firings)), f"{c.probe} was fired twice in one interval"
 

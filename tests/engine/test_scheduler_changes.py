@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prober.engine.scheduler import Scheduler
-from prober.engine.slots import slot_of
+from prober.engine.slots import WIDE_SLOT, slot_of
 from prober.model import Cell
 from tests.support.scheduling import Log, Metrics, cell, scheduled, until
 
@@ -57,12 +57,12 @@ async def test_adding_cells_does_not_move_the_others() -> None:
             began.append(time.time())
 
     a = cell("a", 0.1)
-    interval, phase = slot_of(a.id, a.interval)
+    interval, phase = slot_of(a.id, a.interval, WIDE_SLOT)
     metrics = Metrics()
     async with scheduled(fire, metrics, a) as scheduler:
         for number in range(4):
             await until(lambda number=number: len(began) > 2 * number)  # type: ignore[misc]  # mypy has no lambda defaults
-            scheduler.set_cells([a, *(cell(f"more-{n}", 0.1) for n in range(number * 10))])
+            scheduler.set_cells([a, *(cell(f"more-{n}", 0.1) for n in range(number * 5))])
         await until(lambda: len(began) >= 10)
     firings = [int((t * 1e6 - phase) // interval) for t in began]
     assert firings == sorted(set(firings))
@@ -175,3 +175,13 @@ async def test_a_scheduler_that_never_started_drains_at_once() -> None:
     async def fire(_cell: Cell, _turn: int) -> None: ...
 
     assert await Scheduler(fire, Metrics()).drain(10) == 0
+
+
+async def test_cells_keep_their_turns_when_a_reload_makes_the_slots_narrower() -> None:
+    log, metrics = Log(), Metrics()
+    few = [cell(f"few-{n}", 0.2) for n in range(8)]
+    async with scheduled(log, metrics, *few) as scheduler:
+        await log.until(lambda: len(log.fired) >= 16)
+        scheduler.set_cells([*few, *(cell(f"more-{n}", 0.2) for n in range(40))])
+        await log.until(lambda: all(len(log.turns(each.probe)) >= 4 for each in few))
+    assert all(log.turns(each.probe) == list(range(len(log.turns(each.probe)))) for each in few)

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from prober.engine.slots import Slot, slot_of
+from prober.engine.slots import LIGHT, SLOT_WIDTH, WIDE_SLOT, Slot, slot_of, width_for
+from tests.support.scheduling import cell
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,14 @@ def test_firings_are_numbered_from_1970(now: int, index: int) -> None:
     slot = Slot(interval=100, phase=30, last=0)
     assert slot.index(now) == index
     assert slot.due(index) <= now < slot.due(index + 1)
+
+
+@pytest.mark.parametrize(("interval", "width"), [(10.0, WIDE_SLOT), (100 / LIGHT, WIDE_SLOT), (0.4, SLOT_WIDTH)])
+def test_a_light_schedule_has_wide_slots(interval: float, width: float) -> None:
+    assert width_for([cell(f"cell-{n}", interval) for n in range(100)]) == width
+
+
+def test_in_a_wide_slot_a_cell_is_due_at_most_a_narrow_one_earlier() -> None:
+    for number in range(1000):
+        (_, narrow), (_, wide) = (slot_of(f"cell-{number}", 10.0, width) for width in (SLOT_WIDTH, WIDE_SLOT))
+        assert narrow - wide in (0, 50_000)
