@@ -132,7 +132,7 @@ REASONS: Mapping[Layer, tuple[Reason, ...]] = MappingProxyType(
         Layer.ICMP: (R.TIMEOUT, R.UNREACHABLE, R.PROHIBITED, R.TOO_BIG, R.NOT_PERMITTED),
         Layer.TCP: (
             R.REFUSED, R.REJECTED, R.PROHIBITED, R.UNREACHABLE, R.TIMEOUT, R.RESET, R.NO_LOCAL_PORT,
-            R.NOT_PERMITTED,
+            R.NOT_PERMITTED, R.WRONG_ANSWER,
         ),
         Layer.PROXY: (R.PROXY_REFUSED, R.PROXY_AUTH, R.PROXY_FAILED, R.TIMEOUT, R.CLOSED),
         Layer.TLS: (

@@ -71,6 +71,10 @@ def _tcp(_run: Run, evidence: Mapping[str, Any]) -> Facts:
         yield "RST" if evidence["errno"] == "ECONNREFUSED" else str(evidence["errno"])
     if evidence.get("retransmits"):
         yield f"{evidence['retransmits']} SYN retransmitted"
+    if evidence.get("dialogue"):
+        yield str(evidence["dialogue"][-1])
+    if evidence.get("received"):
+        yield f"got {evidence['received']}"
     if evidence.get("mss"):
         yield f"mss {evidence['mss']}"
 

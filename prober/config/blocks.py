@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from prober.addresses import parse_server
@@ -22,6 +23,7 @@ from prober.options import (
     HttpOptions,
     KubernetesOptions,
     ResolverOptions,
+    TcpOptions,
 )
 from prober.reasons import LADDERS, REASONS, Kind, Layer
 
@@ -31,8 +33,6 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _METADATA_KEY = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
 #: Headers that say how long a message is (RFC 9112 section 6): a wrong one would be our own mistake.
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
-#: What `re` says without quoting the pattern, which may hold a secret.
-_PLAIN_MESSAGE = re.compile(r"[a-z ,)]+")
 _HTTP_EXPECTATIONS = (
     "status",
     "http_version",
@@ -76,6 +76,9 @@ def _other_kinds(kind: Kind, settings: Settings) -> Iterator[tuple[str, tuple[st
         yield "tls", ("starttls",), f"only kind tls asks for TLS in another protocol's words, this is kind {kind}"
     if kind is not Kind.DNS and len(options.resolver.profile) > 1:
         yield "resolver", ("profile",), f"only kind dns asks as several, this is kind {kind}"
+    if kind is not Kind.TCP and options.tcp.steps:
+        said = next(key for key in ("dialogue", "send", "expect") if getattr(options.tcp, key))
+        yield "tcp", (said,), f"only kind tcp speaks on its connection, this is kind {kind}"
     if kind is Kind.ICMP and (options.icmp.count - 1) * options.icmp.gap >= settings.timeout:
         yield "icmp", ("count",), "{} requests, gap apart, don't fit into the timeout"
     websocket = options.http.websocket
@@ -162,7 +165,22 @@ def _kubernetes(kubernetes: KubernetesOptions) -> Iterator[Finding]:
         yield ("resource",), message
 
 
+def _tcp(tcp: TcpOptions) -> Iterator[Finding]:
+    if tcp.dialogue and (tcp.send is not None or tcp.expect is not None):
+        yield ("dialogue",), "either a dialogue, or send and expect"
+    patterns: list[tuple[tuple[str | int, ...], str | None]] = [(("expect",), tcp.expect)]
+    for position, step in enumerate(tcp.dialogue):
+        patterns.append((("dialogue", position, "expect"), step.expect))
+        if step.send is None and step.expect is None:
+            yield ("dialogue", position), "a step sends something, expects something, or both"
+    for keys, text in patterns:
+        message = None if text is None else complaint(partial(words.check_pattern, of_bytes=True), text)
+        if message is not None:
+            yield keys, message
+
+
 _CHECKS: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
+    "tcp": _tcp,
     "tls": tls_findings,
     "http": _http,
     "grpc": _grpc,
@@ -212,8 +230,5 @@ def _patterns(expect: Expect) -> Iterator[Finding]:
         elif wanted.matches is not None:
             places.append((("body_json", path, "matches"), wanted.matches))
     for keys, text in places:
-        try:
-            re.compile(text)
-        except re.error as error:
-            why = f": {error.msg}" if _PLAIN_MESSAGE.fullmatch(error.msg) else ""
-            yield keys, f"not a regular expression{why} (position {error.pos})"
+        if (message := complaint(words.check_pattern, text)) is not None:
+            yield keys, message

@@ -168,7 +168,7 @@ def _keys(annotation: Any, loc: Loc) -> tuple[str, ...]:
     inner = get_args(annotation)
     if get_origin(annotation) in (dict, tuple) and inner and loc:
         return _keys(inner[1] if get_origin(annotation) is dict else inner[0], loc[1:])
-    return next((keys for arm in inner if (keys := _keys(arm, loc))), ())
+    return tuple(dict.fromkeys(key for arm in inner for key in _keys(arm, loc)))
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

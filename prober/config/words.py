@@ -33,6 +33,8 @@ RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YX
           "NOTAUTH", "NOTZONE")  # fmt: skip
 
 
+#: What `re` says without quoting the pattern.
+_PLAIN_MESSAGE = re.compile(r"[a-z ,)]+")
 #: A list of more words than this is not repeated where one of them is near.
 _MANY = 12
 VARIABLE_REFUSED = "{} becomes a metric label: variables are refused here"
@@ -103,3 +105,12 @@ def check_label_key(value: str) -> str:
     if value in TAKEN_LABELS:
         raise ValueError("the label {} is set by prober itself")
     return value
+
+
+def check_pattern(text: str, *, of_bytes: bool = False) -> None:
+    """ValueError unless `text` is a regular expression; the message quotes nothing of it, which may hold a secret."""
+    try:
+        re.compile(text.encode() if of_bytes else text)
+    except re.error as error:
+        why = f": {error.msg}" if _PLAIN_MESSAGE.fullmatch(error.msg) else ""
+        raise ValueError(f"not a regular expression{why} (position {error.pos})") from error

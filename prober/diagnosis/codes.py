@@ -34,6 +34,8 @@ class Code(StrEnum):
     HOPS_EXHAUSTED = "hops_exhausted"
     NEIGHBOUR_MISSING = "neighbour_missing"
     PATH_SILENT = "path_silent"
+    TCP_WRONG_ANSWER = "tcp_wrong_answer"
+    TCP_NO_ANSWER = "tcp_no_answer"
     CONNECTION_RESET = "connection_reset"
     LOCAL_PORTS_EXHAUSTED = "local_ports_exhausted"
     SOURCE_MISSING = "source_missing"

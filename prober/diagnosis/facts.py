@@ -133,6 +133,8 @@ def _packets(facts: Facts) -> dict[str, str]:
     lost = evidence.get("retransmits") or 0
     return {
         "icmp": f" (ICMP {icmp})" if icmp else "",
+        "step": f"step {evidence['step']}" if evidence.get("step") else "a step",
+        "heard": f"“{evidence['received']}”" if evidence.get("received") else "silence",
         "source": str(evidence.get("source") or "of its own"),
         "sender": str(sender or ("this node" if evidence.get("errno") == "EHOSTUNREACH" else "a router on the way")),
         "lost": f" with {lost} SYN{'s' if lost != 1 else ''} retransmitted" if lost else "",

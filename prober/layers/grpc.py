@@ -11,8 +11,8 @@ from asyncio import get_running_loop
 from typing import Final
 
 from prober.layers.base import Ascent, Failed
+from prober.layers.excerpt import shown
 from prober.layers.grpc_judge import broken_reason, http_reason, status_reason
-from prober.layers.http_evidence import shown
 from prober.layers.tls import name_of
 from prober.model import Cell
 from prober.options import reveal

@@ -13,7 +13,8 @@ from uuid import uuid4
 from prober import __version__
 from prober.layers.base import Ascent, Failed, Onward
 from prober.layers.credentials import basic, bearer, hide, revealed, stands_for
-from prober.layers.http_evidence import EXCERPT, note, note_front_end, shown
+from prober.layers.excerpt import EXCERPT, shown
+from prober.layers.http_evidence import note, note_front_end
 from prober.layers.http_judge import REDIRECTS, complaint
 from prober.options import Secret, SecretFile
 from prober.reasons import Kind, Reason

@@ -6,13 +6,11 @@ import re
 from typing import Final
 
 from prober.layers.base import Ascent
+from prober.layers.excerpt import EXCERPT, shown
 from prober.layers.http_cache import CACHE_FIELDS, cache_state
 from prober.layers.http_envoy import flag_of
-from prober.redact import redact_text
 from prober.wire.http import Record
 
-#: Characters of a body, or of a field, that are shown.
-EXCERPT: Final = 200
 #: Response fields worth keeping → the name they have in the evidence.
 _KEPT: Final = {
     b"server": "server",
@@ -100,12 +98,3 @@ def note_front_end(ascent: Ascent, record: Record) -> None:
     """Why Envoy answered in the place of what is behind it, where it says so."""
     if record.status is not None and record.status >= 400 and (flag := flag_of(record)) is not None:
         ascent.evidence["envoy_flag"], ascent.evidence["envoy_says"] = flag
-
-
-def shown(ascent: Ascent, value: str | bytes) -> str:
-    """What people may see of text from the peer: secrets hidden before it is cut, printable, 200 characters at most."""
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    text = redact_text(text, ascent.hidden)[: EXCERPT * 2]
-    if not text.isprintable():
-        text = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(text.split())[:EXCERPT]

@@ -8,7 +8,7 @@ import h11
 
 from prober.layers.base import Ascent, Failed, network_time
 from prober.layers.credentials import basic
-from prober.layers.http_evidence import shown
+from prober.layers.excerpt import shown
 from prober.reasons import Reason
 from prober.wire.stream import Stream, Times, times_of
 

@@ -1,15 +1,18 @@
-"""The tcp rung: one connect to one address. Held: the handshake completed (RFC 9293 section 3.5)."""
+"""The tcp rung: one connect to one address. Held: the handshake completed (RFC 9293 section 3.5), and the peer answered
+what `tcp.send` and `tcp.expect` ask for, if they do."""
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from typing import Final
 
 from prober.layers.base import Ascent, Failed
+from prober.options import Step
 from prober.reasons import Reason
 from prober.wire.errqueue import IcmpError
 from prober.wire.marks import PLAIN, Marks
-from prober.wire.tcp import Attempt, ConnectFailed, SourceFailed, TcpStream, has_source, open_tcp
+from prober.wire.tcp import Attempt, ConnectFailed, SourceFailed, TcpInfo, TcpStream, has_source, open_tcp
 
 #: What an errno of connect(2) means where no ICMP error explains it.
 ERRNO_REASONS: Final[dict[int, Reason]] = {
@@ -69,15 +72,33 @@ async def connect(ascent: Ascent) -> None:
         if (info := attempt.info) is not None and (info.waiting or info.retransmits):
             ascent.evidence["retransmits"] = info.retransmits
     ascent.stream = stream
-    info = stream.connected
-    if info is None:
-        return
+    if (info := stream.connected) is not None:
+        _note(ascent, info)
+        if (handshake := info.handshake) is not None:
+            ascent.took(handshake, kernel=True)
+    if steps := ascent.cell.options.tcp.steps:
+        await _converse(ascent, stream, steps)
+
+
+def _note(ascent: Ascent, info: TcpInfo) -> None:
     ascent.evidence |= {
         "rtt": round(info.rtt, 6), "rttvar": round(info.rttvar, 6), "retransmits": info.retransmits, "mss": info.mss,
         "advmss": info.advmss, "path_mtu": info.path_mtu, "options": info.options,
     }  # fmt: skip
-    if (handshake := info.handshake) is not None:
-        ascent.took(handshake, kernel=True)
+
+
+async def _converse(ascent: Ascent, stream: TcpStream, steps: Sequence[Step]) -> None:
+    """Speak on the open connection; the evidence of TCP_INFO is then that of all its segments."""
+    from prober.layers.dialogue import converse
+
+    try:
+        await converse(ascent, stream, steps)
+    except OSError as error:
+        ascent.evidence["errno"] = errno.errorcode.get(error.errno or 0, str(error.errno))
+        raise Failed(reason_of(error.errno or 0, None)) from error
+    finally:
+        if (info := TcpInfo.of(stream.socket)) is not None:
+            _note(ascent, info)
 
 
 async def _open(ascent: Ascent, address: str, attempt: Attempt) -> TcpStream:

@@ -23,7 +23,7 @@ from prober.options.base import (
     reveal,
 )
 from prober.options.dns import DnsOptions, Profile, ResolverOptions, Transport
-from prober.options.reach import IcmpOptions, TcpOptions
+from prober.options.reach import Hex, IcmpOptions, Said, Step, TcpOptions
 from prober.options.tls import TlsOptions
 from prober.reasons import Layer, Reason
 
@@ -33,6 +33,7 @@ __all__ = [
     "Duration",
     "Expect",
     "GrpcOptions",
+    "Hex",
     "HttpOptions",
     "IcmpOptions",
     "KindOptions",
@@ -41,8 +42,10 @@ __all__ = [
     "Options",
     "Profile",
     "ResolverOptions",
+    "Said",
     "Secret",
     "SecretFile",
+    "Step",
     "TcpOptions",
     "TlsOptions",
     "Transport",

@@ -6,14 +6,15 @@ import re
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from prober.addresses import is_literal, literal_family
-from prober.options.base import Duration, Options, Whole
+from prober.options.base import Duration, Options, SecretFile, Whole
 from prober.reasons import Family
 
 _CLASS = re.compile(r"(?:cs([0-7])|af([1-4])([1-3])|(ef))", re.IGNORECASE)
 _EXPEDITED = 46
+_HEX = r"^(?:[0-9a-fA-F]{2} *)+$"
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)(%?)", re.ASCII)
 
 
@@ -105,8 +106,38 @@ def _sources(value: object) -> object:
     return tuple(values)
 
 
+class Hex(Options):
+    """Bytes that are no text, as hexadecimal digits."""
+
+    hex: Annotated[str, Field(pattern=_HEX)]
+    """Two digits for each byte; spaces between bytes are left out."""
+
+
+def _form_of(value: object) -> str:
+    """Which form of `Said` a value is meant to be."""
+    if isinstance(value, Hex) or (isinstance(value, dict) and "file" not in value):
+        return "hex"
+    return "file" if isinstance(value, dict | SecretFile) else "text"
+
+
+#: What is sent: text (UTF-8), a secret from a file, bytes.
+Said = Annotated[
+    Annotated[str, Tag("text")] | Annotated[SecretFile, Tag("file")] | Annotated[Hex, Tag("hex")],
+    Discriminator(_form_of),
+]
+
+
+class Step(Options):
+    """One step of `tcp.dialogue`: something to send, something to hear, or both in this order."""
+
+    send: Said | None = None
+    """Text (UTF-8; YAML's double quotes know \\r and \\n), `{file: path}` or `{hex: 00 ff}`."""
+    expect: str | None = None
+    """Regular expression searched in what comes; ^ and $ match at lines too."""
+
+
 class TcpOptions(Options):
-    """`tcp:` how the connection is opened that every layer above it uses."""
+    """`tcp:` how the connection is opened that every layer above it uses; for kind tcp, what is said on it."""
 
     source: Annotated[
         tuple[str, ...],
@@ -124,6 +155,21 @@ class TcpOptions(Options):
     `source`, the kernel chooses."""
     dscp: Dscp = 0
     """DiffServ code point: 0 to 63, or `EF`, `AF41`, `CS6` …"""
+
+    send: Said | None = None
+    """Kind tcp: what is sent once connected: text (UTF-8; YAML's double quotes know \\r and \\n), `{file: path}` or
+    `{hex: 00 ff}`."""
+    expect: str | None = None
+    """Kind tcp: regular expression searched in what comes; ^ and $ match at lines too. Without `send`, a greeting."""
+    dialogue: Annotated[tuple[Step, ...], Field(max_length=20)] = ()
+    """Kind tcp: several steps of `send` and `expect`, in order."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What is said and heard, in order."""
+        if self.send is None and self.expect is None:
+            return self.dialogue
+        return (Step(send=self.send, expect=self.expect),)
 
     def source_for(self, family: Family) -> str:
         """The source address of `family`, "" to leave it to the kernel."""

@@ -33,6 +33,8 @@ DNS_RUN = replace(RUN, cell=make_cell(Kind.DNS, "dns", "10.96.0.10", resource="w
         (Layer.TCP, {"errno": "ECONNREFUSED"}, ("RST",)),
         (Layer.TCP, {"errno": "ENETUNREACH"}, ("ENETUNREACH",)),
         (Layer.TCP, {"retransmits": 2, "mss": 1400}, ("2 SYN retransmitted", "mss 1400")),
+        (Layer.TCP, {"dialogue": ["220", "250"], "mss": 1400}, ("250", "mss 1400")),
+        (Layer.TCP, {"dialogue": [], "received": "421 busy"}, ("got 421 busy",)),
         (Layer.PROXY, {"connect": "api:443", "status": 403}, ("CONNECT api:443", "403")),
         (Layer.TLS, {"version": "TLSv1.2", "days_left": 12.4, "subject": "x"}, ("TLSv1.2", "12 days left", "x")),
         (Layer.TLS, {"days_left": -3.0, "not_after": "2026-11-01T00:00:00+00:00"}, ("ended 2026-11-01",)),

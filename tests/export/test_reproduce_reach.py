@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from prober.reasons import Kind
@@ -14,6 +16,22 @@ from tests.export.test_reproduce import line
 )
 def test_nc_connects_from_the_source_and_with_the_class_of_the_probe(tcp: dict[str, str], options: str) -> None:
     assert line(Kind.TCP, "https", options={"tcp": tcp}) == f"nc -vz {options}-w 2 203.0.113.10 443"
+
+
+@pytest.mark.parametrize(
+    ("tcp", "expected"),
+    [
+        ({"send": "PING\r\n", "expect": "PONG"}, "printf %b 'PING\\r\\n' | nc -w 2 203.0.113.10 443"),
+        ({"send": "it's 100% \\x\x00"}, "printf %b 'it'\"'\"'s 100% \\\\x\\0000' | nc -w 2 203.0.113.10 443"),
+        ({"send": {"hex": "00 ff"}}, "printf %b '\\0000\\0377' | nc -w 2 203.0.113.10 443"),
+        ({"send": {"file": "/run/pw"}}, 'printf %b "$(cat /run/pw)" | nc -w 2 203.0.113.10 443'),
+        ({"expect": "^220"}, "nc -w 2 203.0.113.10 443 </dev/null"),
+        ({"dialogue": [{"send": "a\n"}, {"expect": "b"}, {"send": "c\n"}]},
+         "printf %b 'a\\nc\\n' | nc -w 2 203.0.113.10 443"),
+    ],
+)  # fmt: skip
+def test_nc_sends_what_the_dialogue_sends(tcp: dict[str, Any], expected: str) -> None:
+    assert line(Kind.TCP, "https", options={"tcp": tcp}) == expected
 
 
 def test_ping_marks_its_packets_as_the_probe_does() -> None:

@@ -54,6 +54,11 @@ def _no_files(facts: Facts) -> bool:
     return facts.evidence.get("errno") in ("EMFILE", "ENFILE")
 
 
+def _speaking(facts: Facts) -> bool:
+    """The connection was open: a dialogue was under way."""
+    return "step" in facts.evidence
+
+
 def _no_source(facts: Facts) -> bool:
     return facts.evidence.get("errno") == "EADDRNOTAVAIL"
 
@@ -164,6 +169,13 @@ ROWS = (
         "is not meant to work here, leave it out of the probe's families.",
     ),
     Row(
+        Layer.TCP, Reason.TIMEOUT, Code.TCP_NO_ANSWER,
+        "{where} accepts connections, but {step} of the dialogue got {heard} within {total}, and no match.",
+        "The kernel accepts before the process does: is it alive, or out of threads (ss -ltn: Recv-Q of the listener)? "
+        "Or it waits for more of us: an end of line (\\r\\n), TLS, another protocol.",
+        "the way to {where}, and that somebody listens", _speaking,
+    ),
+    Row(
         Layer.TCP, Reason.TIMEOUT, Code.PATH_SILENT,
         "The API server at {where} does not answer the SYN within {took}{lost}.",
         "Compare the Service's address with the API servers' own: only the Service fails → kube-proxy on this node; "
@@ -192,6 +204,21 @@ ROWS = (
         "Something drops in silence: an egress NetworkPolicy of this Pod, a firewall or security group, a dead host, "
         "a full accept queue. Compare another vantage (here or there?), the other family (route?), and another port "
         "(filter?).",
+    ),
+    Row(
+        Layer.TCP, Reason.WRONG_ANSWER, Code.TCP_WRONG_ANSWER,
+        "{where} accepts connections, but {step} of the dialogue ended with {heard}, and no match{detail}.",
+        "Is it the service that the port is for? A greeting often says itself why not (421, -LOADING, too many "
+        "connections). If it ends the connection in silence: an allow list of addresses, TLS that is expected, or a "
+        "front end without a backend.",
+        "the way to {where}, and that somebody listens",
+    ),
+    Row(
+        Layer.TCP, Reason.RESET, Code.CONNECTION_RESET,
+        "{where} accepted the connection and reset it at {step} of the dialogue.",
+        "The process crashed or gave up (its log), does not understand what was sent, or a front end lost its backend. "
+        "A reset right after the connect is an accept queue's or a middlebox's.",
+        "the way to {where}", _speaking,
     ),
     Row(
         Layer.TCP, Reason.RESET, Code.CONNECTION_RESET,

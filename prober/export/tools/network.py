@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from prober.export.shell import Live, parts_of, quote, secret_parts
 from prober.export.tools.line import Line
 from prober.model import ServiceRef
+from prober.options import Hex, Said, SecretFile
 from prober.reasons import Family, Kind, Layer
 from prober.units import host_port
 
 #: Seconds between two echoes that every ping(8) lets everybody ask for.
 PING_GAP = 0.2
+_OCTAL = {code: f"\\0{code:03o}" for code in (*range(32), 127)} | {10: "\\n", 13: "\\r", 9: "\\t"}
 
 
 _USUAL_PORTS = {"udp": 53, "tcp": 53, "tls": 853, "https": 443}
@@ -111,9 +114,23 @@ def ping(line: Line) -> list[str]:
 
 
 def nc(line: Line) -> list[str]:
-    """One TCP connect, nothing sent; `-T` is OpenBSD's."""
+    """One TCP connect, nothing sent; or all that the dialogue sends, at once. `-T` is OpenBSD's."""
     host, port = line.hop
     options = line.options.tcp
     how = line.words("-s", source) if (source := options.source_for(line.cell.family)) else []
     how += ["-T", hex(options.dscp << 2)] if options.dscp else []
-    return ["nc", "-vz", *how, "-w", line.seconds(), *line.family(host), line.word(host), str(port)]
+    where = [*how, "-w", line.seconds(), *line.family(host), line.word(host), str(port)]
+    said = [step.send for step in options.steps if step.send is not None]
+    if said:
+        return ["printf", "%b", quote([part for each in said for part in _printed(line, each)]), "|", "nc", *where]
+    return ["nc", *where, "</dev/null"] if options.steps else ["nc", "-vz", *where]
+
+
+def _printed(line: Line, said: Said) -> list[str]:
+    """What printf(1) makes `said` of with %b: control characters in octal, secrets left to the shell."""
+    if isinstance(said, Hex):
+        return ["".join(f"\\0{byte:03o}" for byte in bytes.fromhex(said.hex))]
+    if isinstance(said, SecretFile):
+        return secret_parts(said, line.cell.hidden)
+    parts = parts_of(said, line.cell.hidden)
+    return [part if isinstance(part, Live) else part.replace("\\", "\\\\").translate(_OCTAL) for part in parts]

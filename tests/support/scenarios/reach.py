@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from prober.lab.connection import Connection
 from prober.lab.sockets import Mode
 from prober.model import Blame
 from prober.reasons import Kind, Layer, Reason
@@ -62,3 +63,14 @@ async def a_full_backlog(place: Place) -> Shown:
     """The kernel drops the SYN."""
     async with listening(place.family, None, Mode.FULL) as port:
         return await _connect(place, port, timeout=SHORT)
+
+
+async def _busy(connection: Connection) -> None:
+    await connection.send(b"421 too busy\r\n")
+
+
+@shows(Layer.TCP, Reason.WRONG_ANSWER)
+async def another_greeting(place: Place) -> Shown:
+    """The peer says something else than what is expected, and leaves."""
+    async with listening(place.family, _busy) as port:
+        return await _connect(place, port, options={"tcp": {"expect": "^220 "}})
