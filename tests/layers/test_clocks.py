@@ -91,6 +91,11 @@ def dns_cell(late: Delayed, family: Family, transport: str = "tcp") -> Cell:
     )  # fmt: skip
 
 
+def grpc_cell(late: Delayed, family: Family) -> Cell:
+    address = LOOPBACK[family]
+    return make_cell(Kind.GRPC, "grpc", address, late.ports["grpc", address], family=family, timeout=10)
+
+
 #: name → cell, and its layers that wait for one late flight.
 CELLS = {
     "tcp": (tcp_cell, []),
@@ -99,6 +104,7 @@ CELLS = {
     "http/2": (lambda late, family: https_cell(late, family, "2"), [Layer.TLS, Layer.HTTP]),
     "proxy": (proxied_cell, [Layer.PROXY, Layer.HTTP]),
     "dns": (dns_cell, [Layer.DNS]),
+    "grpc": (grpc_cell, [Layer.GRPC]),
     "dns over udp": (lambda late, family: dns_cell(late, family, "udp"), [Layer.DNS]),
 }
 
@@ -132,7 +138,7 @@ async def test_a_layer_takes_what_the_server_and_the_wire_took(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", [name for name in CELLS if name not in ("tcp", "dns over udp")])
+@pytest.mark.parametrize("name", [name for name in CELLS if name not in ("tcp", "grpc", "dns over udp")])
 async def test_without_stamps_the_user_clock_serves_and_the_outcome_says_so(
     late: Delayed, kit: Kit, family: Family, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,16 +129,20 @@ def _answer_to(query: bytes) -> bytes:
 
 
 def grpc_health(wire: Wire) -> None:
-    """gRPC over HTTP/2 in the clear: SERVING, late, for every call. SETTINGS at once: clients wait for them."""
+    """gRPC over HTTP/2 in the clear: SERVING, late, for every call.
+
+    SETTINGS as soon as the client has said something, for some wait for them before they ask; if that was the request,
+    together with it (before it, their ACK could move its stamp).
+    """
     connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
     connection.initiate_connection()
-    wire.send(connection.data_to_send())
     while True:
-        for event in connection.receive_data(wire.receive()):
+        events = connection.receive_data(wire.receive())
+        if data := connection.data_to_send():
+            wire.send(data)
+        for event in events:
             if isinstance(event, h2.events.StreamEnded):
                 connection.send_headers(event.stream_id, [(":status", "200"), ("content-type", "application/grpc")])
                 connection.send_data(event.stream_id, b"\0\0\0\0\2\x08\x01")  # HealthCheckResponse, status: SERVING
                 connection.send_headers(event.stream_id, [("grpc-status", "0")], end_stream=True)
                 wire.answer(connection.data_to_send(), "grpc")
-        if data := connection.data_to_send():
-            wire.send(data)
