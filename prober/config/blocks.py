@@ -22,6 +22,7 @@ from prober.options import (
     GrpcOptions,
     HttpOptions,
     KubernetesOptions,
+    Profile,
     ResolverOptions,
     TcpOptions,
 )
@@ -79,6 +80,8 @@ def _other_kinds(kind: Kind, settings: Settings) -> Iterator[tuple[str, tuple[st
     if kind is not Kind.TCP and options.tcp.steps:
         said = next(key for key in ("dialogue", "send", "expect") if getattr(options.tcp, key))
         yield "tcp", (said,), f"only kind tcp speaks on its connection, this is kind {kind}"
+    if kind is Kind.DNS and options.dns.sockets != "one" and Profile.MUSL in options.resolver.profile:
+        yield "dns", ("sockets",), "musl sends all from one socket: profile glibc alone can do otherwise"
     if kind is Kind.ICMP and (options.icmp.count - 1) * options.icmp.gap >= settings.timeout:
         yield "icmp", ("count",), "{} requests, gap apart, don't fit into the timeout"
     websocket = options.http.websocket

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from prober.config import words
 from prober.config.address import check_resource
 from prober.config.schema import ProbeEntry
-from prober.options import DnsOptions, Expect, Transport
+from prober.options import PAIR, DnsOptions, Expect, Transport
 
 #: A key of a block with the steps into it, and what is wrong there.
 Finding = tuple[tuple[str | int, ...], str]
@@ -38,12 +38,15 @@ def dns_block(dns: DnsOptions) -> Iterator[Finding]:
         yield ("path",), message
 
 
-def unused(entry: ProbeEntry, transports: set[Transport]) -> Iterator[Finding]:
-    """What the probe itself asks of TLS or HTTPS, where no cell of it asks over them."""
+def unused(entry: ProbeEntry, asked: set[tuple[str, Transport]]) -> Iterator[Finding]:
+    """What the probe itself asks of TLS, HTTPS or sockets that no cell (by type and transport) has a use for."""
+    transports = {transport for _, transport in asked}
     if not transports:
         return
     if "tls" in entry.model_fields_set and not transports & {"tls", "https"}:
         yield ("tls",), "nothing of this probe is asked over TLS: its transport is neither tls nor https"
+    if "sockets" in entry.dns.model_fields_set and (PAIR, "udp") not in asked:
+        yield ("dns", "sockets"), f"one question has one socket: only type {PAIR} over udp has two to send"
     for key in ("path", "method", "http_version"):
         if key in entry.dns.model_fields_set and "https" not in transports:
             yield ("dns", key), "nothing of this probe is asked over HTTPS: its transport is not https"

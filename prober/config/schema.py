@@ -59,7 +59,7 @@ DnsName = Annotated[
     str, BeforeValidator(refuse_variable), AfterValidator(words.check_host_name), _pattern(rf"(?:\.|{words.HOST_NAME})")
 ]
 RecordType = Annotated[
-    str, BeforeValidator(refuse_variable), AfterValidator(words.check_type), _pattern("[A-Z][A-Z0-9]*")
+    str, BeforeValidator(refuse_variable), AfterValidator(words.check_type), _pattern(r"[A-Z][A-Z0-9]*(?:\+AAAA)?")
 ]
 AxisTransport = Annotated[Transport, BeforeValidator(refuse_variable)]
 AxisFamily = Annotated[Family, BeforeValidator(refuse_variable)]

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 
 from prober.addresses import is_literal
 from prober.config.substitute import Filled
+from prober.options import PAIR
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _DNS_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -22,11 +23,11 @@ LABEL_KEY = r"[a-zA-Z_][a-zA-Z0-9_]*"
 SERVICE = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?/[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?"
 #: Labels that metrics carry by themselves.
 TAKEN_LABELS = frozenset({"probe", "target", "path", "family", "layer", "vantage", "zone", "region"})
-#: Types of the IANA registry that a probe can ask for; others as `TYPE65280` (RFC 3597).
+#: Types of the IANA registry that a probe can ask for; others as `TYPE65280` (RFC 3597); and the pair.
 RECORD_TYPES = (
     "A", "AAAA", "ANY", "CAA", "CDNSKEY", "CDS", "CNAME", "DNAME", "DNSKEY", "DS", "HINFO", "HTTPS", "LOC", "MX",
     "NAPTR", "NS", "NSEC", "NSEC3", "NSEC3PARAM", "OPENPGPKEY", "PTR", "RP", "RRSIG", "SMIMEA", "SOA", "SPF", "SRV",
-    "SSHFP", "SVCB", "TLSA", "TXT", "URI",
+    "SSHFP", "SVCB", "TLSA", "TXT", "URI", PAIR,
 )  # fmt: skip
 #: RFC 1035 section 4.1.1, RFC 2136 section 2.2.
 RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET",

@@ -20,6 +20,8 @@ class Code(StrEnum):
     DNS_TRUNCATED = "dns_truncated"
     DNS_UNREACHABLE = "dns_unreachable"
     DNS_CHANNEL_FAILED = "dns_channel_failed"
+    DNS_PAIR_RACE = "dns_pair_race"
+    DNS_TYPE_SILENT = "dns_type_silent"
     DNS_WRONG_ANSWER = "dns_wrong_answer"
     # reaching an address
     PING_SILENT = "ping_silent"

@@ -6,13 +6,15 @@ here stand what counts and what is kept as evidence.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from dataclasses import replace
 from functools import lru_cache
 
 from prober.addresses import is_literal
 from prober.layers.base import Ascent, Failed, Skipped
-from prober.layers.dns_judge import as_expected, detail_of
+from prober.layers.dns_judge import answers_of, as_expected, detail_of
+from prober.layers.dns_pair import heard, lost_half, note_race, types_of
 from prober.model import Cell, Evidence
 from prober.options import KindOptions, Profile
 from prober.reasons import Family, Reason
@@ -66,7 +68,7 @@ async def resolve(ascent: Ascent) -> None:
         ascent.addresses, ascent.address = [address], address
         raise Skipped(Reason.LITERAL)
     conf = ascent.kit.get(Plans).get(cell, subject=False)
-    lookup = await _traced(ascent, host, ADDRESS_TYPES[cell.family], conf)
+    lookup = await _traced(ascent, host, (ADDRESS_TYPES[cell.family],), conf)
     ascent.addresses = _held(lookup)
 
 
@@ -80,8 +82,35 @@ async def query(ascent: Ascent) -> None:
     cell = ascent.cell
     ascent.evidence["name"] = cell.endpoint.resource
     conf = ascent.kit.get(Plans).get(cell, subject=True)
-    lookup = await _traced(ascent, cell.endpoint.resource, cell.options.dns.type, conf, asking_of(cell), subject=True)
+    name, options = cell.endpoint.resource, cell.options.dns
+    types, asking = types_of(options.type), asking_of(cell)
+    if len(types) == 1:
+        as_expected(cell, await _traced(ascent, name, types, conf, asking, subject=True))
+        return
+    if options.sockets == "both":
+        lookup = await _compared(ascent, name, types, conf, asking)
+    else:
+        asking = asking._replace(own_sockets=options.sockets == "two")
+        lookup = await _traced(ascent, name, types, conf, asking, subject=True)
+    if (lost := ascent.evidence.get("lost")) is not None:
+        raise Failed(Reason.TIMEOUT, f"{lost['type']} of the pair was lost")
     as_expected(cell, lookup)
+
+
+async def _compared(ascent: Ascent, name: str, types: tuple[str, ...], conf: ResolvConf, asking: Asking) -> Lookup:
+    """The pair from one socket, and at the same time each from its own, which is asked once and not again."""
+    trail = Trail()
+    beside = asyncio.ensure_future(
+        look_up(name, types, replace(conf, attempts=1), trail, asking=asking._replace(own_sockets=True))
+    )
+    try:
+        lookup = await _traced(ascent, name, types, conf, asking, subject=True)
+        await beside
+    finally:
+        beside.cancel()
+        ascent.evidence["two_sockets"] = heard(trail)
+        note_race(ascent.evidence)
+    return lookup
 
 
 def asking_of(cell: Cell) -> Asking:
@@ -120,7 +149,13 @@ def _servers(cell: Cell, conf: ResolvConf) -> tuple[Server, ...]:
 
 
 async def _traced(
-    ascent: Ascent, name: str, kind: str, conf: ResolvConf, asking: Asking = _PLAIN, *, subject: bool = False
+    ascent: Ascent,
+    name: str,
+    types: tuple[str, ...],
+    conf: ResolvConf,
+    asking: Asking = _PLAIN,
+    *,
+    subject: bool = False,
 ) -> Lookup:
     """Look up `name`, with the evidence and the network's time written into `ascent` however it ends.
 
@@ -131,11 +166,14 @@ async def _traced(
     lookup: Lookup | None = None
     try:
         channel = _channel(ascent) if conf.transport in ENCRYPTED_PORTS else None
-        lookup = await look_up(name, (kind,), conf, trail, asking=asking, profile=profile, channel=channel)
+        lookup = await look_up(name, types, conf, trail, asking=asking, profile=profile, channel=channel)
     finally:
         if subject and (latest := trail.latest) is not None:
             ascent.address, ascent.port = latest.server.address, latest.server.port
         ascent.evidence.update(_progress(name, trail))
+        if len(types) > 1 and (lost := lost_half(trail)) is not None:
+            ascent.evidence["lost"] = lost
+            note_race(ascent.evidence)
         if profile is not Profile.GLIBC:
             ascent.evidence["profile"] = str(profile)
         if lookup is not None:
@@ -169,7 +207,8 @@ def _findings(lookup: Lookup, trail: Trail, *, subject: bool) -> Evidence:
     step = lookup.decisive
     if step is None:
         return {}
-    evidence: Evidence = {"answers": list(step.answers), "server": str(step.query.server), "rcode": step.rcode}
+    answers = step.answers if len(lookup.steps) == 1 else answers_of(lookup)
+    evidence: Evidence = {"answers": list(answers), "server": str(step.query.server), "rcode": step.rcode}
     if lookup.suffix is not None:
         evidence["search"] = lookup.suffix
     if trail.asked > 1:
@@ -178,7 +217,11 @@ def _findings(lookup: Lookup, trail: Trail, *, subject: bool) -> Evidence:
     if step.edns is not None:
         evidence |= step.edns.shown()
     if subject:
-        evidence |= {"asked": step.query.name, "type": step.query.type, "transport": step.query.transport}
+        evidence |= {
+            "asked": step.query.name,
+            "type": "+".join(each.query.type for each in lookup.steps),
+            "transport": step.query.transport,
+        }
         evidence |= {"ttl": step.ttl, "flags": list(step.flags)}
     return evidence
 

@@ -21,6 +21,20 @@ def detail_of(step: Step | None) -> str:
     return step.detail or errors
 
 
+def answers_of(lookup: Lookup) -> tuple[str, ...]:
+    """The data of all types that were answered."""
+    return tuple(answer for step in lookup.steps if step.reason is None for answer in step.answers)
+
+
+def _as_asked(expect: Expect, lookup: Lookup, step: Step) -> bool:
+    """The data is the set that is expected; of a pair, of each type those that are of it."""
+    if len(lookup.steps) == 1:
+        return same_records(step.query.type, expect.answers, step.answers)
+    got = {each.query.type: each.answers for each in lookup.steps}
+    wanted = {kind: [text for text in expect.answers if (":" in text) == (kind == "AAAA")] for kind in got}
+    return all(same_records(kind, wanted[kind], answers) for kind, answers in got.items())
+
+
 def as_expected(cell: Cell, lookup: Lookup) -> None:
     """Failed unless the probe's expectation holds; without one, unless data came."""
     expect, step = cell.expect, lookup.decisive
@@ -30,10 +44,11 @@ def as_expected(cell: Cell, lookup: Lookup) -> None:
         raise Failed(step.reason or Reason.WRONG_ANSWER, f"rcode {step.rcode}, expected {expect.rcode}")
     if expect.rcode is None and step.reason is not None:
         raise Failed(step.reason, detail_of(step))
-    if expect.answers and not same_records(step.query.type, expect.answers, step.answers):
+    if expect.answers and not _as_asked(expect, lookup, step):
         raise Failed(Reason.WRONG_ANSWER, f"expected {', '.join(expect.answers)}")
     if expect.model_fields_set:
-        complaint = next(_complaints(expect, step), None)
+        of_all = step._replace(answers=answers_of(lookup)) if len(lookup.steps) > 1 else step
+        complaint = next(_complaints(expect, of_all), None)
         if complaint is not None:
             raise Failed(Reason.WRONG_ANSWER, complaint)
 

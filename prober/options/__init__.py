@@ -22,12 +22,13 @@ from prober.options.base import (
     refuse_boolean,
     reveal,
 )
-from prober.options.dns import DnsOptions, Profile, ResolverOptions, Transport
+from prober.options.dns import PAIR, DnsOptions, Profile, ResolverOptions, Transport
 from prober.options.reach import Hex, IcmpOptions, Said, Step, TcpOptions
 from prober.options.tls import TlsOptions
 from prober.reasons import Layer, Reason
 
 __all__ = [
+    "PAIR",
     "BasicAuth",
     "DnsOptions",
     "Duration",

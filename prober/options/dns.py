@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -11,6 +11,10 @@ from prober.options.base import Duration, Options, Whole
 
 #: What carries a DNS message: RFC 1035, RFC 7766, DNS over TLS (RFC 7858), DNS over HTTPS (RFC 8484).
 Transport = Literal["udp", "tcp", "tls", "https"]
+
+
+#: The "type" of a probe that asks for both kinds of address at once.
+PAIR: Final = "A+AAAA"
 
 
 class Profile(StrEnum):
@@ -63,7 +67,11 @@ class ResolverOptions(Options):
 class DnsOptions(Options):
     """`dns:` the question of a dns probe."""
 
-    type: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]*$")] = "A"
+    type: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9+-]*$")] = "A"
+    """A record type; `A+AAAA` asks for both at once, as getaddrinfo does, and fails if one of them is lost."""
+    sockets: Literal["one", "two", "both"] = "one"
+    """With `A+AAAA`: both questions leave `one` socket (as glibc and musl send them), or each its own (`two`); `both`
+    does both in every run, and compares."""
     transport: Transport = "udp"
     """`tls` and `https` verify the server by the block `tls`; without `tls.server_name` its address has to be on the
     certificate. Their ports, where none is given, are 853 and 443."""

@@ -33,6 +33,8 @@ class Asking(NamedTuple):
     payload: int | None = None
     dnssec_ok: bool = False
     nsid: bool = False
+    own_sockets: bool = False
+    """Each of a pair leaves from a socket of its own (glibc alone: the C libraries send both from one)."""
 
 
 class ExtendedError(NamedTuple):

@@ -73,7 +73,7 @@ async def perform(ask: Ask, trail: Trail, channel: Channel | None = None) -> Seq
     steps = trail.steps[before:]
     if len(steps) > 1:
         steps.sort(key=lambda step: ask.queries.index(step.query))
-    took = (max if ask.sending is Sending.TOGETHER else sum)([step.seconds for step in steps])
+    took = (max if ask.sending in (Sending.TOGETHER, Sending.APART) else sum)([step.seconds for step in steps])
     name = ask.queries[0].name
     trail.spent[name] = trail.spent.get(name, 0.0) + took
     return steps
@@ -146,6 +146,9 @@ class _UdpExchange(Exchange):
     async def go(self, until: float) -> None:
         """See Exchange.go."""
         queries = self.ask.queries
+        if self.ask.sending is Sending.APART:
+            await self._apart(queries, until)
+            return
         batches = [queries] if self.ask.sending is Sending.TOGETHER else [(query,) for query in queries]
         udp: DatagramSocket | None = None
         try:
@@ -165,6 +168,27 @@ class _UdpExchange(Exchange):
         for query in batch:
             self.trail.ask(query, udp.send(self.messages[query].wire))
         while self.messages:
+            reply = await udp.receive(until)
+            self.take(reply.data, reply.since)
+
+    async def _apart(self, queries: Sequence[Query], until: float) -> None:
+        """Each from a socket of its own: what one of them cannot get does not end the other."""
+        self.prepare(queries)
+        sockets: list[DatagramSocket] = []
+        try:
+            for query in queries:
+                sockets.append(DatagramSocket(query.server.address, query.server.port))
+                self.trail.ask(query, sockets[-1].send(self.messages[query].wire))
+            waits = (self._until_answered(udp, query, until) for udp, query in zip(sockets, queries, strict=True))
+            ended = await asyncio.gather(*waits, return_exceptions=True)
+            for error in filter(None, ended):
+                raise error
+        finally:
+            for udp in sockets:
+                udp.close()
+
+    async def _until_answered(self, udp: DatagramSocket, query: Query, until: float) -> None:
+        while query in self.messages:
             reply = await udp.receive(until)
             self.take(reply.data, reply.since)
 

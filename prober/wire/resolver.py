@@ -23,6 +23,7 @@ class Sending(Enum):
     """How several questions for one name leave: A and AAAA of getaddrinfo."""
 
     TOGETHER = "all at once, from one socket"
+    APART = "all at once, each from a socket of its own"
     IN_TURN = "one after the other's answer, from one socket (single-request)"
     REOPEN = "one after the other's answer, each from a socket of its own (single-request-reopen)"
 
@@ -177,9 +178,11 @@ class _Glibc:
         self._types = types
         self._conf = conf
         self._asking = asking
-        self._modes = list(Sending)
+        self._modes = [Sending.TOGETHER, Sending.IN_TURN, Sending.REOPEN]
         if len(types) == 1:
             self._modes = [Sending.TOGETHER]
+        elif asking.own_sockets:
+            self._modes = [Sending.APART]
         elif conf.single_request_reopen:
             self._modes = [Sending.REOPEN]
         elif conf.single_request:

@@ -40,6 +40,18 @@ def _cause(facts: Facts) -> tuple[str, str]:
     return str(cause.get("layer", "")), str(cause.get("reason", ""))
 
 
+def _half_lost(facts: Facts) -> bool:
+    return "lost" in facts.evidence
+
+
+def _raced(facts: Facts) -> bool:
+    return _half_lost(facts) and facts.evidence["lost"].get("race") is True
+
+
+def _type_silent(facts: Facts) -> bool:
+    return _half_lost(facts) and facts.evidence["lost"].get("race") is False
+
+
 def _no_channel(facts: Facts) -> bool:
     return _cause(facts)[0] in ("tls", "http")
 
@@ -119,6 +131,28 @@ ROWS = (
         "The server does not serve this zone, or not to this client: in CoreDNS no server block of the Corefile "
         "matches, or the `acl` plugin does; elsewhere, recursion is closed to this source address.",
         _ANSWERS,
+    ),
+    Row(
+        Layer.DNS, Reason.TIMEOUT, Code.DNS_PAIR_RACE,
+        "One of the two queries for {name} that left one socket was lost on the way to {server}, and comes when it is "
+        "asked by another way: the race in conntrack that makes programs wait for 5 s.",
+        "On the node: does `conntrack -S` count insert_failed or drop upwards? NodeLocal DNSCache keeps DNS out of "
+        "conntrack; `options single-request-reopen` (glibc) or `use-vc` in dnsConfig avoid it Pod by Pod.",
+        "{server} answers both types", _raced,
+    ),
+    Row(
+        Layer.DNS, Reason.TIMEOUT, Code.DNS_TYPE_SILENT,
+        "{server} answers one of A and AAAA for {name} and never the other, from whatever socket it is asked.",
+        "Who drops that type: an upstream or a firewall that does not like AAAA? Ask each CoreDNS Pod and its "
+        "`forward` targets for both. glibc waits for every lost half, musl fails.",
+        _ANSWERS, _type_silent,
+    ),
+    Row(
+        Layer.DNS, Reason.TIMEOUT, Code.DNS_PAIR_RACE,
+        "{server} answered one of A and AAAA for {name}, and the other one is missing.",
+        "That is the signature of the race in conntrack (`conntrack -S`: insert_failed), but a server that drops one "
+        "type looks the same: set `dns.sockets: both`, or a `resolver.timeout` that leaves time to ask again.",
+        _ANSWERS, _half_lost,
     ),
     Row(
         Layer.DNS, Reason.TIMEOUT, Code.DNS_SILENT,

@@ -38,14 +38,16 @@ def _dig_question(line: Line) -> list[str]:
     walk = options.search if options.search is not None else not server
     where = host_port(server, line.endpoint.port) if server else ""
     command = ["dig", "-6" if line.cell.family is Family.IPV6 else "-4", *_dig_server(line, where)]
-    command += [line.word(line.endpoint.resource), options.type]
-    command += _dig_transport(line)
+    how = _dig_transport(line)
     if not options.recursion_desired:
-        command.append("+norecurse")
+        how.append("+norecurse")
     if options.edns_size is not None:
-        command.append(f"+bufsize={options.edns_size}")
-    command += [word for word, asked in (("+nsid", options.nsid), ("+dnssec", options.dnssec)) if asked]
-    return command + _dig_search(line, line.endpoint.resource, walk=walk)
+        how.append(f"+bufsize={options.edns_size}")
+    how += [word for word, asked in (("+nsid", options.nsid), ("+dnssec", options.dnssec)) if asked]
+    how += _dig_search(line, line.endpoint.resource, walk=walk)
+    for kind in options.type.split("+"):  # of a pair dig asks one after the other
+        command += [line.word(line.endpoint.resource), kind, *how]
+    return command
 
 
 def _dig_transport(line: Line) -> list[str]:
