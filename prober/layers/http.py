@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from uuid import uuid4
+from os import urandom
 
 from prober import __version__
 from prober.layers.base import Ascent, Failed, Onward
@@ -53,12 +53,20 @@ def compose(ascent: Ascent, asked: dict[str, str]) -> dict[bytes, bytes]:
     fields = {
         b"host": authority(ascent).encode("ascii"),
         **_defaults(),
-        b"x-request-id": str(uuid4()).encode(),
+        b"x-request-id": (identity := _identity()).encode("ascii"),
     }
     for name, value in asked.items():
         fields[_checked_name(name)] = _checked_value(name, value)
-    ascent.evidence["request_id"] = shown(ascent, fields[b"x-request-id"])
+        if name.lower() == "x-request-id":
+            identity = shown(ascent, value)
+    ascent.evidence["request_id"] = identity
     return fields
+
+
+def _identity() -> str:
+    """A random UUID (RFC 9562 section 5.4), without the object that `uuid` makes of it."""
+    text = urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 
 def authority(ascent: Ascent) -> str:

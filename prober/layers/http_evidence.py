@@ -34,6 +34,7 @@ _KEPT: Final = {
     b"x-azure-ref": "x_azure_ref",
     **{name: name.decode().replace("-", "_") for name in CACHE_FIELDS},
 }
+_OF_CACHES: Final = frozenset({*CACHE_FIELDS, b"age"})
 _ENVOY: Final = b"x-envoy-"
 _UPSTREAM: Final = "x-envoy-upstream-service-time"
 _REQUEST_ID: Final = b"x-request-id"
@@ -56,21 +57,18 @@ def note(ascent: Ascent, record: Record) -> None:
         return
     ascent.evidence.update(status=record.status, http_version=record.version, bytes=record.size)
     _keep(ascent, record)
-    upstream = _upstream(record)
-    if upstream is not None:
-        ascent.phases["upstream"] = upstream
 
 
 def _keep(ascent: Ascent, record: Record) -> None:
-    """The fields worth keeping: of a name that is there several times the first, of a cache's all."""
-    evidence, cached = ascent.evidence, False
+    """The fields worth keeping: of a name that is there several times the first, of Envoy's a few."""
+    evidence, seen = ascent.evidence, set()
     envoy: dict[str, str] = {}
     for name, value in record.fields:
         key = _KEPT.get(name)
         if key is not None:
             if key not in evidence:
                 evidence[key] = shown(ascent, value)
-            cached = cached or name in CACHE_FIELDS or name == b"age"
+                seen.add(name)
         elif name == _REQUEST_ID:
             if (theirs := shown(ascent, value)) != evidence.get("request_id"):
                 evidence["response_request_id"] = theirs
@@ -78,9 +76,19 @@ def _keep(ascent: Ascent, record: Record) -> None:
             envoy[shown(ascent, name[len(_ENVOY) :])] = shown(ascent, value)
     if envoy:
         evidence["envoy"] = envoy
+    if not seen.isdisjoint(_OF_CACHES):
+        _note_cache(ascent, record)
+    upstream = _upstream(record) if envoy or b"server-timing" in seen else None
+    if upstream is not None:
+        ascent.phases["upstream"] = upstream
+
+
+def _note_cache(ascent: Ascent, record: Record) -> None:
+    """What caches say, in one word, and the answer's age in seconds."""
+    evidence = ascent.evidence
     if (age := evidence.get("age", "")).isdecimal():
         evidence["age"] = int(age[:9])
-    if cached and (state := cache_state(record.fields)) is not None:
+    if (state := cache_state(record.fields)) is not None:
         evidence["cache"] = state
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
 from typing import Final
 
 from h2.config import H2Configuration
@@ -38,7 +37,7 @@ _SETTINGS: Final = {
 
 
 class Http2:
-    """One exchange over `guard`: `send`, then `head`, then `body` to its end."""
+    """One exchange over `guard`: `send`, then `head`, then `piece` to the end of the body."""
 
     __slots__ = ("_connection", "_ended", "_frames", "_goaway", "_guard", "_pieces")
 
@@ -70,23 +69,23 @@ class Http2:
             await self._flush()
         guard.sent()
 
-    async def head(self) -> None:
+    async def head(self, _call: Call) -> None:
         """Read up to the final response's header section. Raises HttpBroken."""
         while self._guard.record.status is None:
             if self._ended:
                 raise HttpBroken(Reason.PROTOCOL, "stream ended without a response")
             await self._pump()
 
-    async def body(self) -> AsyncIterator[bytes]:
-        """The body piece by piece, windows given back as it comes. Raises HttpBroken."""
+    async def piece(self) -> bytes:
+        """The next piece of the body, windows given back as it comes; `b""` once it is complete. Raises HttpBroken."""
         while True:
             while self._pieces:
-                piece = self._pieces.popleft()
-                self._guard.body(piece)
-                yield piece
+                if piece := self._pieces.popleft():
+                    self._guard.body(piece)
+                    return piece
             if self._ended:
                 self._guard.end()
-                return
+                return b""
             await self._pump()
 
     async def _flush(self) -> None:

@@ -66,14 +66,14 @@ class Record:
 
         A response that begins before the request has ended has a `first_byte` of 0.
         """
+        began, sent, first, ended = self.began, self.sent, self.first, self.ended
         phases: dict[str, float] = {}
-        since = self.began
-        for name, to in (("request", self.sent), ("first_byte", self.first), ("transfer", self.ended)):
-            if since is None or to is None:
-                since = to
-                continue
-            phases[name] = max(0.0, to - since)
-            since = max(since, to)
+        if began is not None and sent is not None:
+            phases["request"] = max(0.0, sent - began)
+        if sent is not None and first is not None:
+            phases["first_byte"] = max(0.0, first - sent)
+        if first is not None and ended is not None:
+            phases["transfer"] = max(0.0, ended - (first if sent is None else max(first, sent)))
         return phases
 
     @property

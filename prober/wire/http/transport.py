@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Final
@@ -27,6 +27,9 @@ import httpx  # noqa: E402 - only after that
 STREAM: Final = "prober.stream"
 VERSION: Final = "prober.version"
 RECORD: Final = "prober.record"
+WHOLE: Final = "prober.whole"
+#: Deadlines are the engine's.
+_FOREVER: Final[dict[str, float | None]] = {}
 
 # Both log what they send (URLs at INFO, header fields at DEBUG), and there may be secrets in it
 for _name in ("httpx", "hpack"):
@@ -41,29 +44,39 @@ class StreamTransport(httpx.AsyncBaseTransport):
         record: Record = request.extensions[RECORD]
         guard = Guard(request.extensions[STREAM], record)
         speaker = Http2(guard) if request.extensions[VERSION] == "2" else Http1(guard)
-        url = request.url
-        await speaker.send(
-            Call(
-                request.method,
-                url.scheme,
-                url.netloc.decode("ascii"),
-                url.raw_path.decode("ascii"),
-                request.headers.raw,
-                b"".join([piece async for piece in request.stream]),  # type: ignore[union-attr]  # ours is async
-            )
-        )
-        await speaker.head()
-        return _Response(record.status or 0, stream=_Body(speaker))  # its fields stand in the record
+        url, stream = request.url, request.stream
+        body = stream.content if isinstance(stream, _Content) else b""
+        call = Call(request.method, url.scheme, url.netloc.decode("ascii"), url.raw_path.decode("ascii"),
+                    request.headers.raw, body)  # fmt: skip
+        await speaker.send(call)
+        await speaker.head(call)
+        if not request.extensions[WHOLE]:
+            return _Response(record.status or 0, stream=_Body(speaker))  # its fields stand in the record
+        while piece := await speaker.piece():
+            record.body += piece
+        return _Response(record.status or 0, stream=_NOTHING)
+
+
+class _Content(httpx.ByteStream):
+    """The body of a request, known as a whole."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.content = content
+
+
+_NOTHING: Final = httpx.ByteStream(b"")
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of a response, read from the connection."""
+    """The body of a response, read from the connection piece by piece."""
 
     def __init__(self, speaker: Http1 | Http2) -> None:
         self._speaker = speaker
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._speaker.body()
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self._speaker.piece():
+            yield piece
 
 
 class _Response(httpx.Response):
@@ -100,7 +113,7 @@ class _Client(httpx.AsyncClient):
 class _NoAuth(httpx.Auth):
     """Credentials stand in the call's fields: httpx adds none."""
 
-    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]  # no answer needed
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request as it is."""
         yield request
 
@@ -123,15 +136,22 @@ class HttpClient:
 
         `record` keeps what there was when the exchange breaks or is cancelled.
         """
-        async with self.open(call, stream, version, record) as pieces:
-            async for piece in pieces:
-                record.body += piece
+        await self._send(call, stream, version, record, whole=True)
 
     @asynccontextmanager
     async def open(
         self, call: Call, stream: Stream, version: Version, record: Record
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """One request and the head of its response; gives the body's pieces as they come. Raises as `exchange`."""
+        response = await self._send(call, stream, version, record, whole=False)
+        try:
+            yield response.stream.__aiter__()  # type: ignore[union-attr]  # ours is async
+        finally:
+            await response.aclose()
+
+    async def _send(
+        self, call: Call, stream: Stream, version: Version, record: Record, *, whole: bool
+    ) -> httpx.Response:
         try:
             url = _url(call.scheme, call.authority, call.target)
         except httpx.InvalidURL as error:
@@ -140,14 +160,10 @@ class HttpClient:
             call.method,
             url,
             headers=call.fields,
-            stream=httpx.ByteStream(call.body),
-            extensions={STREAM: stream, VERSION: version, RECORD: record, "timeout": {}},
+            stream=_Content(call.body) if call.body else _NOTHING,
+            extensions={STREAM: stream, VERSION: version, RECORD: record, WHOLE: whole, "timeout": _FOREVER},
         )
-        response = await self._client.send(request, stream=True, auth=self._auth)
-        try:
-            yield response.stream.__aiter__()  # type: ignore[union-attr]  # ours is async
-        finally:
-            await response.aclose()
+        return await self._client.send(request, stream=True, auth=self._auth)
 
     async def close(self) -> None:
         """Close the client. It holds no connection."""
