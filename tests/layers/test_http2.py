@@ -81,6 +81,16 @@ async def test_a_body_larger_than_the_windows_is_sent_and_one_is_received() -> N
     assert http(run).evidence["bytes"] == 3_000_000
 
 
+@pytest.mark.parametrize("size", [200_000, 3_000_000])
+async def test_a_body_that_outgrows_the_plain_exchange_is_read_whole(size: int) -> None:
+    async def handler(side: Http2Peer) -> None:
+        await side.respond(200, b"y" * size)
+
+    run = await once(handler, max_body=4_000_000)
+    assert run.ok, http(run)
+    assert http(run).evidence["bytes"] == size
+
+
 async def test_an_answer_before_the_body_was_taken_ends_the_sending() -> None:
     async def serve(peer: Peer) -> None:
         side = Http2Peer(peer)

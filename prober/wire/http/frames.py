@@ -14,7 +14,7 @@ from h2.errors import ErrorCodes
 from prober.reasons import Reason
 from prober.wire.http.errors import HttpBroken, not_http
 
-DATA, HEADERS, SETTINGS, GOAWAY, CONTINUATION = 0x0, 0x1, 0x4, 0x7, 0x9
+DATA, HEADERS, SETTINGS, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0x0, 0x1, 0x4, 0x7, 0x8, 0x9
 _HEADER: Final = 9
 #: SETTINGS_MAX_FRAME_SIZE at its initial value, which we leave.
 MAX_FRAME: Final = 16384

@@ -1,8 +1,9 @@
-"""HTTP/2 (RFC 9113) with h2: one connection, one stream, one request."""
+"""HTTP/2 (RFC 9113): one connection, one stream, one request. What is not plain, h2 speaks."""
 
 from __future__ import annotations
 
 from collections import deque
+from functools import cache
 from typing import Final
 
 from h2.config import H2Configuration
@@ -13,9 +14,10 @@ from h2.settings import SettingCodes, Settings
 
 from prober.reasons import Reason
 from prober.wire.http.errors import HttpBroken
-from prober.wire.http.frames import GOAWAY, Frame, Frames, code_name
+from prober.wire.http.frames import DATA, GOAWAY, SETTINGS, Frame, Frames, code_name
 from prober.wire.http.guard import MAX_HEAD, Guard
-from prober.wire.http.record import Call
+from prober.wire.http.plain2 import ACKNOWLEDGED, Plain2, headers_frame
+from prober.wire.http.record import Call, Fields
 
 #: Flow control windows, bytes: a megabyte in flight does not wait for us on a long path.
 WINDOW: Final = 1024 * 1024
@@ -39,12 +41,14 @@ _SETTINGS: Final = {
 class Http2:
     """One exchange over `guard`: `send`, then `head`, then `piece` to the end of the body."""
 
-    __slots__ = ("_connection", "_ended", "_frames", "_goaway", "_guard", "_pieces")
+    __slots__ = ("_connection", "_ended", "_fields", "_frames", "_goaway", "_guard", "_pieces", "_plain")
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._connection = H2Connection(_CONFIG)
-        self._connection.local_settings = Settings(client=True, initial_values=_SETTINGS)
+        self._fields: Fields = []
+        self._plain: Plain2 | None = None
+        self._connection: H2Connection | None = None
+        """None as long as the exchange is plain."""
         self._frames = Frames()
         self._pieces: deque[bytes] = deque()
         self._ended = False
@@ -52,14 +56,23 @@ class Http2:
 
     async def send(self, call: Call) -> None:
         """Write preface and request; a body waits for the peer's windows. Raises HttpBroken."""
-        connection, guard = self._connection, self._guard
-        connection.initiate_connection()
-        connection.increment_flow_control_window(WINDOW - _INITIAL_WINDOW)
-        connection.send_headers(_STREAM, _fields(call), end_stream=not call.body)
-        guard.begin()
-        await self._flush()
-        rest = call.body
-        while rest and not self._ended and guard.sending:
+        guard = self._guard
+        self._fields = _fields(call)
+        frame = None if call.body else headers_frame(self._fields)
+        if frame is not None:
+            self._plain = Plain2()
+            guard.begin()
+            await guard.send(_opening() + frame)
+        else:
+            self._connection = connection = _opened()
+            connection.send_headers(_STREAM, self._fields, end_stream=not call.body)
+            guard.begin()
+            await self._flush()
+            await self._send_body(connection, call.body)
+        guard.sent()
+
+    async def _send_body(self, connection: H2Connection, rest: bytes) -> None:
+        while rest and not self._ended and self._guard.sending:
             room = min(connection.local_flow_control_window(_STREAM), connection.max_outbound_frame_size)
             if room <= 0:
                 await self._pump()
@@ -67,7 +80,6 @@ class Http2:
             connection.send_data(_STREAM, rest[:room], end_stream=room >= len(rest))
             rest = rest[room:]
             await self._flush()
-        guard.sent()
 
     async def head(self, _call: Call) -> None:
         """Read up to the final response's header section. Raises HttpBroken."""
@@ -89,7 +101,11 @@ class Http2:
             await self._pump()
 
     async def _flush(self) -> None:
-        if data := self._connection.data_to_send():
+        if self._plain is not None:
+            data, self._plain.owed = ACKNOWLEDGED * self._plain.owed, 0
+        else:
+            data = b"" if self._connection is None else self._connection.data_to_send()
+        if data:
             await self._guard.send(data)
 
     async def _pump(self) -> None:
@@ -98,20 +114,51 @@ class Http2:
         if not data:
             raise self._goaway or self._guard.closed()
         for frame in self._frames.split(data):
-            self._take(frame)
+            if self._plain is not None and not self._take_plain(self._plain, frame):
+                await self._flush()
+                self._connection, self._plain = self._replayed(self._plain), None
+            if self._connection is not None:
+                self._take(self._connection, frame)
             if self._ended:
                 return  # what follows is no longer ours
         await self._flush()
 
-    def _take(self, frame: Frame) -> None:
+    def _take_plain(self, plain: Plain2, frame: Frame) -> bool:
+        headless = not plain.status
+        if not plain.take(frame):
+            return False
+        if headless and plain.status:
+            self._guard.began()
+            self._guard.head(plain.status, "2", plain.fields)
+        elif frame.kind == DATA:
+            self._pieces.append(frame.payload)
+        self._ended = plain.ended
+        return True
+
+    def _replayed(self, plain: Plain2) -> H2Connection:
+        """h2's side of a connection on which everything so far took place. What it says to that was said already, but
+        for the windows that it gives back."""
+        connection = _opened()
+        connection.send_headers(_STREAM, self._fields, end_stream=True)
+        connection.clear_outbound_data_buffer()
+        for frame in plain.seen:
+            connection.receive_data(frame.raw)
+            if frame.kind == SETTINGS:
+                connection.clear_outbound_data_buffer()
+            elif frame.kind == DATA and len(frame.raw) > 9:
+                connection.acknowledge_received_data(len(frame.raw) - 9, _STREAM)
+        return connection
+
+    def _take(self, connection: H2Connection, frame: Frame) -> None:
         if frame.kind == GOAWAY and frame.stream == 0 and len(frame.payload) >= 8:
             self._take_goaway(frame.payload)
             return
         try:
-            for event in self._connection.receive_data(frame.raw):
-                self._take_event(event)
+            for event in connection.receive_data(frame.raw):
+                self._take_event(connection, event)
         except ProtocolError as error:
-            raise HttpBroken(Reason.PROTOCOL, str(error) or type(error).__name__) from error
+            said = str(error).partition(" from <memory")[0]  # hpack names the place in memory that it read
+            raise HttpBroken(Reason.PROTOCOL, said or type(error).__name__) from error
 
     def _take_goaway(self, payload: bytes) -> None:
         """Streams up to the last id may still finish (RFC 9113 section 6.8); ours is refused if it lies above."""
@@ -124,12 +171,12 @@ class Http2:
         if last < _STREAM:
             raise self._goaway
 
-    def _take_event(self, event: Event) -> None:
+    def _take_event(self, connection: H2Connection, event: Event) -> None:
         guard = self._guard
         if isinstance(event, DataReceived):
             self._pieces.append(event.data)
             if event.flow_controlled_length:
-                self._connection.acknowledge_received_data(event.flow_controlled_length, _STREAM)
+                connection.acknowledge_received_data(event.flow_controlled_length, _STREAM)
         elif isinstance(event, StreamEnded):
             self._ended = True
         elif isinstance(event, ResponseReceived):
@@ -144,7 +191,22 @@ class Http2:
             raise HttpBroken(Reason.STREAM_RESET, f"RST_STREAM {name}", {"error_code": name})
 
 
-def _fields(call: Call) -> list[tuple[bytes, bytes]]:
+def _opened() -> H2Connection:
+    """A connection whose preface is written."""
+    connection = H2Connection(_CONFIG)
+    connection.local_settings = Settings(client=True, initial_values=_SETTINGS)
+    connection.initiate_connection()
+    connection.increment_flow_control_window(WINDOW - _INITIAL_WINDOW)
+    return connection
+
+
+@cache
+def _opening() -> bytes:
+    """The bytes of the preface, which are the same each time."""
+    return _opened().data_to_send()
+
+
+def _fields(call: Call) -> Fields:
     """The request's header section: pseudo-header fields first (RFC 9113 section 8.3)."""
     authority = call.authority.encode("utf-8")
     rest = []

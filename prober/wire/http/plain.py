@@ -15,8 +15,8 @@ from prober.wire.http.record import Fields
 _STATUS: Final = re.compile(rb"HTTP/(1\.[01]) ([2-5][0-9]{2}) [\t -~]*")
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: What no line of a plain head holds: controls but the tab, and bytes beyond ASCII.
-_ODD: Final = re.compile(rb"[^\t -~]")
-_LENGTH: Final = re.compile(rb"[0-9]{1,15}")
+ODD: Final = re.compile(rb"[^\t -~]")
+LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 #: Statuses without a body, whatever their fields say (RFC 9112 section 6.3).
 _BODILESS: Final = frozenset({204, 304})
 #: Names of fields as they were sent → in lower case; found to be names once, at most so many of them.
@@ -47,12 +47,12 @@ def read_plain(data: bytes) -> Plain | None:
     length = None
     for line in lines:
         name, colon, value = line.partition(b":")
-        lower = _names.get(name) or _learn(name)
-        if not colon or lower is None or _ODD.search(value):
+        lower = lower_name(name)
+        if not colon or lower is None or ODD.search(value):
             return None
         value = value.strip(b" \t")
         if lower == b"content-length":
-            if length is not None or not _LENGTH.fullmatch(value):
+            if length is not None or not LENGTH.fullmatch(value):
                 return None
             length = int(value)
         elif lower in (b"transfer-encoding", b"upgrade"):
@@ -64,10 +64,11 @@ def read_plain(data: bytes) -> Plain | None:
     return Plain(status, match[1].decode("ascii"), fields, end + 4, length)
 
 
-def _learn(name: bytes) -> bytes | None:
-    """`name` in lower case, remembered; None if it can be none."""
-    if not _NAME.fullmatch(name):
-        return None
+def lower_name(name: bytes) -> bytes | None:
+    """A field's `name` in lower case; None if it can be none (RFC 9110 section 5.1)."""
+    known = _names.get(name)
+    if known is not None or not _NAME.fullmatch(name):
+        return known
     lower = name.lower()
     if len(_names) < _MOST_NAMES and len(name) <= 64:
         _names[name] = lower
