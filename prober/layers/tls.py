@@ -116,7 +116,7 @@ async def _hear(ascent: Ascent, stream: TlsStream) -> None:
     reads on this connection nobody would ever hear it. Silence is no objection. What is waited here is no latency.
     """
     evidence = ascent.evidence["client_certificate"]
-    if evidence["version"] != "TLSv1.3" or ascent.cell.kind not in (Kind.TLS, Kind.GRPC):
+    if evidence["version"] != "TLSv1.3" or ascent.cell.kind is not Kind.TLS:
         return
     began = perf_counter()
     try:

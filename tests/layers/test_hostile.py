@@ -12,7 +12,6 @@ import pytest
 
 from prober.lab.certificates import CertificateFiles
 from prober.lab.tls import make_context
-from prober.layers import grpc as grpc_layer
 from prober.reasons import Family
 from tests.support.cells import FAMILIES, LOOPBACK
 from tests.support.hostile import SHORT, Hostile, http1, http2, tls
@@ -23,8 +22,6 @@ from tests.support.threaded import serve
 
 NAME = "api.example.com"
 PEERS: dict[str, Hostile] = {**http1.PEERS, **http2.PEERS, **tls.PEERS}
-#: grpcio reads whatever comes for as long as it comes, past every deadline: nobody can bound it from outside.
-ON_GRPCIO = hasattr(grpc_layer, "grpc")
 #: Bytes that memory may grow by in one climb: a body at its default limit several times over.
 MOST_MEMORY = 24 * 1024 * 1024
 #: Seconds of CPU that the loop may be held for between two turns of another task; most take a tenth of it.
@@ -71,8 +68,6 @@ def test_a_hostile_peer_ends_no_climb_but_its_own(
     name: str, family: Family, child: Climber, files: CertificateFiles
 ) -> None:
     peer = PEERS[name]
-    if peer.kind == "grpc" and ON_GRPCIO:
-        pytest.skip("grpcio has no bound to what it takes")
     context = make_context(files, [NAME], alpn=["http/1.1"]) if peer.tls else None
     with serve(family, peer.talk, context) as port:
         seen = child.climb(

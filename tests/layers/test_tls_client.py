@@ -45,7 +45,9 @@ async def shake(port: int, ca_file: Path, family: Family = Family.IPV4, kind: Ki
     scheme = {Kind.TLS: "tls", Kind.GRPC: "grpcs", Kind.HTTP: "https"}[kind]
     options = {"tls": {"ca_file": str(ca_file), **tls}}
     cell = make_cell(kind, scheme, NAME, port, family=family, options=options)
-    (run,) = await climb(cell, Kit(), found=[(LOOPBACK[family], port)])
+    kit = Kit()
+    (run,) = await climb(cell, kit, found=[(LOOPBACK[family], port)])
+    await kit.close()
     return run
 
 
@@ -88,11 +90,11 @@ async def test_the_authorities_that_a_server_names_are_told(files: CertificateFi
     assert (asked["sent"], asked["authorities"]) == (False, ["CN=prober lab root"])
 
 
-async def test_the_rung_below_grpc_hears_it_too(files: CertificateFiles) -> None:
+async def test_grpc_hears_it_on_the_same_connection(files: CertificateFiles) -> None:
     with serve(Family.IPV4, read_to_the_end, asking(files)) as port:
         run = await shake(port, files.ca_file, kind=Kind.GRPC)
     assert run.blame is not None
-    assert (run.blame.layer, run.blame.reason) == (Layer.TLS, Reason.CLIENT_CERTIFICATE)
+    assert (run.blame.layer, run.blame.reason) == (Layer.GRPC, Reason.CLIENT_CERTIFICATE)
 
 
 async def test_a_certificate_of_a_stranger_is_refused_with_the_servers_word(
