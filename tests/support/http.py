@@ -75,6 +75,9 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for peer in self.peers:
+            peer.writer.transport.abort()  # TLS may still wait for the other side's close_notify
+        await asyncio.sleep(0)
         if self._broken and error is None:
             raise self._broken[0]
 
