@@ -9,12 +9,13 @@ from typing import Any
 
 import dns.rcode
 
-from prober.lab.connection import Connection
+from prober.lab.connection import Connection, TlsConnection
 from prober.lab.sockets import Mode, Serve
 from prober.lab.tls import make_context
 from prober.model import Cell
 from prober.reasons import Family, Kind, Layer, Reason
-from tests.support.http import Handler, Http2Peer, says, serving, speaks_http2
+from tests.support.hostile.http2 import GOAWAY, HEADERS, RST, START
+from tests.support.http import Handler, frame, says, serving
 from tests.support.http import response as answer
 from tests.support.nameserver import Script, always, dns_server, silent, zone
 from tests.support.scenarios import NAME, Place
@@ -82,14 +83,44 @@ def _defective(*faults: str) -> Serving:
     return lambda place: listening(place.family, speaks(make_context(place.files, [NAME], frozenset(faults))))
 
 
-def _answers(handler: Handler, *, tls: bool = False, alpn: tuple[str, ...] = ("http/1.1",)) -> Serving:
+def _answers(handler: Handler) -> Serving:
     @asynccontextmanager
     async def start(place: Place) -> AsyncIterator[int]:
-        context = make_context(place.files, [NAME], alpn=alpn) if tls else None
-        async with serving(handler, place.family, context) as server:
+        async with serving(handler, place.family) as server:
             yield server.port
 
     return start
+
+
+def _over_tls(*pieces: bytes, alpn: str = "http/1.1") -> Serving:
+    """A server that hears one request out, over HTTP/1.1 or HTTP/2, and answers with `pieces`."""
+
+    def start(place: Place) -> AbstractAsyncContextManager[int]:
+        context = make_context(place.files, [NAME], alpn=[alpn])
+
+        async def serve(connection: Connection) -> None:
+            tls, heard = TlsConnection(connection, context), b""
+            await tls.handshake()
+            while not (_has_headers(heard) if alpn == "h2" else b"\r\n\r\n" in heard):
+                if not (more := await tls.receive()):
+                    return
+                heard += more
+            await tls.send(b"".join(pieces))
+            await (tls.drain() if alpn == "h2" else tls.finish())
+
+        return listening(place.family, serve)
+
+    return start
+
+
+def _has_headers(heard: bytes) -> bool:
+    """A HEADERS frame has come behind the client's preface of 24 bytes (RFC 9113 section 3.4)."""
+    frames = heard[24:]
+    while len(frames) >= 9:
+        if frames[3] == HEADERS:
+            return True
+        frames = frames[9 + int.from_bytes(frames[:3]) :]
+    return False
 
 
 def _names(script: Script) -> Serving:
@@ -115,16 +146,6 @@ async def _plain(connection: Connection) -> None:
     await connection.receive()
     await connection.send(answer("400 Bad Request"))
     await connection.finish()
-
-
-@speaks_http2
-async def _good_http2(side: Http2Peer) -> None:
-    await side.respond(200, b"ok")
-
-
-@speaks_http2
-async def _bad_http2(side: Http2Peer) -> None:
-    await side.respond(503, b"no")
 
 
 def _tls(serve: Serving, reason: Reason | None) -> Row:
@@ -192,21 +213,20 @@ ROWS: dict[str, Row] = {
     "http-silent": _http(http_scenarios.SERVERS[R.TIMEOUT][0], R.TIMEOUT),
     "http-other": _http(says(b"220 mail.example.com ESMTP\r\n"), R.PROTOCOL),
     "http-closed": Row(Kind.HTTP, "http", _listens(None), (L.TCP, R.REFUSED)),
-    "https": _https(_answers(says(answer()), tls=True)),
-    "https-503": _https(_answers(says(answer("503 X")), tls=True), (L.HTTP, R.STATUS)),
+    "https": _https(_over_tls(answer())),
+    "https-503": _https(_over_tls(answer("503 X")), (L.HTTP, R.STATUS)),
     "https-expired": _https(_defective("tls-expired"), (L.TLS, R.EXPIRED)),
     "https-wrong-name": _https(_defective("tls-wrong-name"), (L.TLS, R.NAME_MISMATCH)),
     "https-unknown-ca": _https(_defective("tls-unknown-ca"), (L.TLS, R.UNKNOWN_AUTHORITY)),
     "https-client-certificate": _https(_defective("tls-client-certificate"), (L.HTTP, R.CLIENT_CERTIFICATE)),
     "h2": _https(
-        _answers(_good_http2, tls=True, alpn=("h2",)), None, {"valid_http_versions": ["HTTP/2.0"]}, http_version="2"
+        _over_tls(START, frame(HEADERS, b"\x88", flags=5, stream=1), alpn="h2"), None,
+        {"valid_http_versions": ["HTTP/2.0"]}, http_version="2",
     ),
-    "h2-503": _https(_answers(_bad_http2, tls=True, alpn=("h2",)), (L.HTTP, R.STATUS)),
-    "h2-goaway": _https(
-        _answers(http_scenarios.SERVERS[R.GOAWAY][0], tls=True, alpn=("h2",)), (L.HTTP, R.GOAWAY)
-    ),
+    "h2-500": _https(_over_tls(START, frame(HEADERS, b"\x8e", flags=5, stream=1), alpn="h2"), (L.HTTP, R.STATUS)),
+    "h2-goaway": _https(_over_tls(START, frame(GOAWAY, bytes(7) + b"\2"), alpn="h2"), (L.HTTP, R.GOAWAY)),
     "h2-reset": _https(
-        _answers(http_scenarios.SERVERS[R.STREAM_RESET][0], tls=True, alpn=("h2",)), (L.HTTP, R.STREAM_RESET)
+        _over_tls(START, frame(RST, b"\0\0\0\2", stream=1), alpn="h2"), (L.HTTP, R.STREAM_RESET)
     ),
     "dns": _dns(_WEB, None),
     "dns-tcp": _dns(_WEB, None, transport="tcp"),
