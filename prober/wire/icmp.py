@@ -3,11 +3,12 @@
 Replies find their request by identifier, sequence number and a random token in the payload; ICMP errors come out of
 the socket's error queue with the head of the request that they are about. What an error means is not decided here.
 
-The kernel stamps both ways: when the device gets a request and when a reply comes in. The stamp of the leaving lies in
-the error queue once sendto returns, unless the device's queue holds the packet back; then it comes later and finds its
-request by number. Measured on loopback (Linux 6.18, one core, 20,000 echoes): it costs 2 µs of CPU per echo. It takes
-1 µs from the median round trip, which is what sendto needs as far as the device, and all of what may come between: the
-queue of the device, CPU throttling of this container, a neighbour on the core. So it is always on.
+The kernel stamps both ways: when the device gets a request and when a reply comes in. The stamp of the leaving lies
+in the error queue once sendto returns, unless the device's queue holds the packet back; then it comes later and finds
+its request by number. Measured on loopback, a request every millisecond, one core, Linux 6.18: from the moment before
+sendto to the stamp it is 12 µs at p50, 29 µs at p99, and up to 4 ms beside a busy neighbour; the round trip itself is
+5 µs at p50 and 13 µs at p99. That was all read as the network's before. The stamp costs 5 µs of CPU per echo, of some
+30: it is always on.
 """
 
 from __future__ import annotations

@@ -143,6 +143,30 @@ def test_dig_asks_the_question_of_the_probe() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_ping_takes_the_marks_of_the_probe(family: Family) -> None:
+    marked = {"count": 2, "gap": "10ms", "size": 100, "dont_fragment": True, "ttl": 9, "dscp": "EF"}
+    cell = make_cell(Kind.ICMP, "icmp", "echo.example", 0, family=family, options={"icmp": marked})
+    assert "2 received" in paste(a_run(cell, failed=Layer.ICMP)).stdout
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_nc_holds_the_dialogue_of_the_probe(family: Family) -> None:
+    require_tool("nc")
+    heard: list[bytes] = []
+
+    def answer(sock: socket.socket) -> None:
+        heard.append(sock.recv(64))
+        sock.sendall(b"+PONG\r\n")
+
+    tcp = {"send": "PING \x01\\\r\n", "expect": "PONG", "source": LOOPBACK[family], "dscp": "AF41"}
+    with serve(family, answer) as port:
+        run = a_run(make_cell(Kind.TCP, "tcp", "cache.example", port, family=family, options={"tcp": tcp}), port)
+        done = paste(run)
+    assert "+PONG" in done.stdout, done.stderr
+    assert heard == [b"PING \x01\\\r\n"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_ping_gets_its_echo_back(family: Family) -> None:
     run = a_run(make_cell(Kind.ICMP, "icmp", "echo.example", 0, family=family), failed=Layer.ICMP)
     assert "1 received" in paste(run).stdout

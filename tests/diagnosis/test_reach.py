@@ -1,0 +1,65 @@
+"""Verdicts on echo and connections: what the options and the evidence of icmp and tcp make of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prober.diagnosis.codes import Code
+from prober.model import Evidence
+from prober.reasons import Family, Kind, Reason
+from tests.diagnosis.test_run import HELD, verdict
+from tests.support.cells import make_cell
+
+LARGE = {"icmp": {"size": 1472, "dont_fragment": True, "ttl": 3, "count": 20}}
+V6: dict[str, Any] = {"family": Family.IPV6, "options": LARGE}
+ROUTER = {"from": "10.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason", "evidence", "code", "words"),
+    [
+        ({}, Reason.TIMEOUT, {"sent": 20, "received": 17, "loss": 0.15}, Code.PACKET_LOSS, "17 of 20 echo requests"),
+        ({}, Reason.TIMEOUT, {"sent": 20, "received": 0}, Code.PING_SILENT, "(20 sent)"),
+        ({}, Reason.UNREACHABLE, {"icmp": "11/0", **ROUTER}, Code.HOPS_EXHAUSTED, "10.0.0.1 dropped"),
+        (V6, Reason.UNREACHABLE, {"icmp": "3/0", **ROUTER}, Code.HOPS_EXHAUSTED, "3 hops were used up (ICMP 3/0)"),
+        ({}, Reason.UNREACHABLE, {"icmp": "3/0", **ROUTER}, Code.NO_ROUTE, "no IPv4 route"),
+        ({}, Reason.TOO_BIG, {"icmp": "3/4", "mtu": 1400, **ROUTER}, Code.MTU_EXCEEDED,
+         "1472 bytes (1500 with its headers) does not fit the path to 10.96.12.7: 10.0.0.1 lets packets of 1400 bytes"),
+        (V6, Reason.TOO_BIG, {"errno": "EMSGSIZE", "mtu": 1500}, Code.MTU_EXCEEDED,
+         "1472 bytes (1520 with its headers) does not leave this place whole: the device here lets packets of 1500"),
+    ],
+)  # fmt: skip
+def test_a_failed_echo_says_what_was_met(
+    cell: dict[str, Any], reason: Reason, evidence: Evidence, code: Code, words: str
+) -> None:
+    made = make_cell(Kind.ICMP, "icmp", "web.example", **({"options": LARGE} | cell))
+    found = verdict(made, dns=HELD, icmp=(reason, evidence))
+    assert found.code == code
+    assert words in found.says
+
+
+@pytest.mark.parametrize(
+    ("reason", "evidence", "code", "words"),
+    [
+        (Reason.TIMEOUT, {"retransmits": 2}, Code.PATH_SILENT, "with 2 SYNs retransmitted"),
+        (Reason.UNREACHABLE, {"icmp": "11/0", **ROUTER}, Code.HOPS_EXHAUSTED, "10.0.0.1 dropped the SYN"),
+        (Reason.NOT_PERMITTED, {"errno": "EADDRNOTAVAIL", "source": "10.9.9.9"}, Code.SOURCE_MISSING, "10.9.9.9"),
+        (Reason.NOT_PERMITTED, {"errno": "EPERM"}, Code.CONNECT_NOT_PERMITTED, "refused the call"),
+        (
+            Reason.TIMEOUT,
+            {"step": 2, "received": "-LOADING"},
+            Code.TCP_NO_ANSWER,
+            "step 2 of the dialogue got “-L",
+        ),
+        (Reason.TIMEOUT, {"step": 1}, Code.TCP_NO_ANSWER, "step 1 of the dialogue got silence"),
+        (Reason.WRONG_ANSWER, {"step": 1, "received": "421"}, Code.TCP_WRONG_ANSWER, "ended with “421”"),
+        (Reason.RESET, {"step": 3}, Code.CONNECTION_RESET, "reset it at step 3"),
+        (Reason.RESET, {}, Code.CONNECTION_RESET, "while it was being opened"),
+    ],
+)
+def test_a_failed_connection_says_how_far_it_came(reason: Reason, evidence: Evidence, code: Code, words: str) -> None:
+    found = verdict(make_cell(Kind.TCP, "tcp", "web.example", 25), dns=HELD, tcp=(reason, evidence))
+    assert found.code == code
+    assert words in found.says
