@@ -35,6 +35,9 @@ WORDS: Final[tuple[tuple[str, Reason], ...]] = (
     ("inappropriate fallback", Reason.PROTOCOL_VERSION),
     ("unsupported ssl version", Reason.PROTOCOL_VERSION),
 )
+#: Cells whose plan is kept: those of a reload or two.
+MAX_PLANS: Final = 32768
+_Plan = tuple[TlsSettings, str, str | None]
 #: What OpenSSL says before it has sent anything → what that means.
 _OURS: Final[dict[tuple[str, ...], str]] = {
     ("no ciphers available",): "none of tls.ciphers belongs to a version between min_version and max_version",
@@ -54,13 +57,12 @@ async def handshake(ascent: Ascent) -> None:
     if ascent.stream is None:
         raise Failed(Reason.CLOSED, "no connection below")
     cell, tls = ascent.cell, ascent.cell.options.tls
-    settings, name = settings_of(cell), name_of(cell)
+    settings, name, sni = ascent.kit.get(Plans).of(cell)
     try:
         context = ascent.kit.get(Contexts).get(settings)
     except OSError as error:
         raise Failed(Reason.INTERNAL, f"no TLS with these settings: {error}") from error
-    sni = name if tls.sni and not is_literal(name) else None
-    stream = TlsStream(ascent.stream, context, sni, staple=tls.staple != "never")
+    stream = TlsStream(ascent.stream, context, sni, ask_staple=tls.staple != "never")
     ascent.evidence["server_name"] = name
     try:
         with network_time(ascent):
@@ -134,6 +136,30 @@ async def _hear(ascent: Ascent, stream: TlsStream) -> None:
     finally:
         if ascent.waited is not None:
             ascent.waited += perf_counter() - began
+
+
+class Plans:
+    """What each cell's handshakes have in common, worked out once; a part of the kit."""
+
+    def __init__(self) -> None:
+        self._plans: dict[int, tuple[Cell, _Plan]] = {}
+
+    def of(self, cell: Cell) -> _Plan:
+        """The settings, the name to verify, and the one for SNI, None for none. Cells are known by identity."""
+        known = self._plans.get(id(cell))
+        if known is not None and known[0] is cell:
+            return known[1]
+        name = name_of(cell)
+        plan = settings_of(cell), name, name if cell.options.tls.sni and not is_literal(name) else None
+        if cell.kind is not Kind.KUBERNETES:  # its CA may be mounted later
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            self._plans[id(cell)] = cell, plan
+        return plan
+
+    def close(self) -> None:
+        """Forget them all."""
+        self._plans.clear()
 
 
 def settings_of(cell: Cell) -> TlsSettings:

@@ -52,8 +52,9 @@ def judge(ascent: Ascent, stream: TlsStream, chain: Sequence[Link], settings: Tl
         seen.learn(chain)
     if chain and not chain[0].carries(name):
         complaints.add(Reason.NAME_MISMATCH)
-    if stream.seen.staple or tls.staple == "required" or (chain and chain[0].facts.must_staple):
-        complaints |= _judge_staple(ascent, stream, chain)
+    staple = stream.staple if tls.staple != "never" else b""
+    if staple or tls.staple == "required" or (chain and chain[0].facts.must_staple):
+        complaints |= _judge_staple(ascent, stream, chain, staple)
     if complaints:
         ascent.evidence["errors"] = [reason.value for reason in PRIORITY if reason in complaints]
         if tls.verify:
@@ -72,15 +73,15 @@ def _reason_of(error: VerifyError, chain: Sequence[Link], settings: TlsSettings,
     return VERIFY_REASONS.get(error.number, Reason.HANDSHAKE)
 
 
-def _judge_staple(ascent: Ascent, stream: TlsStream, chain: Sequence[Link]) -> set[Reason]:
+def _judge_staple(ascent: Ascent, stream: TlsStream, chain: Sequence[Link], der: bytes) -> set[Reason]:
     """Put down the OCSP staple, or its lack; what it says against the certificate, as far as it can be believed."""
     required = ascent.cell.options.tls.staple == "required"
-    if not stream.seen.staple or not chain:
+    if not der or not chain:
         ascent.evidence["ocsp"] = {"error": "the server staples none"}
         return {Reason.NO_STAPLE} if required else set()
     links = ascent.kit.get(Links)
     issuer = issuer_of(chain[0], chain) or issuer_of(chain[0], links.verified(stream.connection))
-    staple = read_staple(stream.seen.staple, chain[0].certificate, None if issuer is None else issuer.certificate)
+    staple = read_staple(der, chain[0].certificate, None if issuer is None else issuer.certificate)
     complaint = staple.complaint(datetime.now(UTC))
     ascent.evidence["ocsp"] = _told(staple) | ({"error": complaint} if complaint else {})
     if not complaint and staple.status == "revoked":

@@ -16,6 +16,7 @@ from OpenSSL import SSL, crypto
 _lib, _ffi = SSL._lib, SSL._ffi  # type: ignore[attr-defined]  # no types are given for the binding
 _SHA256 = _lib.EVP_get_digestbyname(b"SHA256")
 _digest = _ffi.new("unsigned char[]", 32)
+_response = _ffi.new("unsigned char **")
 _STORE_INDEX = _lib.SSL_get_ex_data_X509_STORE_CTX_idx()
 
 
@@ -32,8 +33,6 @@ class Seen:
     """What the callbacks collect for one connection: it is the connection's app data."""
 
     errors: list[VerifyError] = field(default_factory=list)
-    staple: bytes = b""
-    """The OCSP response that came with the handshake (RFC 6066 section 8), DER."""
     certificate_requested: bool = False
     """The server asked for a client certificate."""
 
@@ -42,7 +41,6 @@ def collect(context: SSL.Context) -> None:
     """Verify every chain, go on whatever is wrong with it, and keep what handshakes show in their `Seen`."""
     _lib.SSL_CTX_set_verify(context._context, SSL.VERIFY_PEER, _note_error)
     _lib.SSL_CTX_set_cert_cb(context._context, _note_request, _ffi.NULL)
-    context.set_ocsp_client_callback(_note_staple)
 
 
 @_ffi.callback("int (*)(int, X509_STORE_CTX *)")  # type: ignore[untyped-decorator]  # cffi has no types
@@ -65,12 +63,6 @@ def _note_request(ssl: Any, _data: object) -> int:
     return 1
 
 
-def _note_staple(connection: SSL.Connection, staple: bytes, _data: object) -> bool:
-    """The OCSP callback: called at the end of a handshake that asked for a staple, empty where none came."""
-    connection.get_app_data().staple = staple
-    return True
-
-
 def _seen(ssl: Any) -> Seen:
     seen: Seen = SSL.Connection._reverse_mapping[ssl].get_app_data()
     return seen
@@ -81,6 +73,12 @@ def set_groups(context: SSL.Context, names: bytes) -> None:
     if _lib.SSL_CTX_set1_curves_list(context._context, names) != 1:
         _lib.ERR_clear_error()
         raise SSL.Error([("", "", "unknown group")])
+
+
+def staple(connection: SSL.Connection) -> bytes:
+    """The OCSP response that came with the handshake (RFC 6066 section 8), DER; empty where none did."""
+    size = _lib.SSL_get_tlsext_status_ocsp_resp(connection._ssl, _response)
+    return bytes(_ffi.buffer(_response[0], size)) if size > 0 else b""
 
 
 def sent_chain(connection: SSL.Connection) -> Iterator[Any]:

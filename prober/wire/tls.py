@@ -5,9 +5,11 @@ What an error means for a layer is not decided here.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from OpenSSL import SSL, crypto
 
-from prober.wire.openssl import Seen, VerifyError
+from prober.wire.openssl import Seen, VerifyError, staple
 from prober.wire.stream import Stream, Times, times_of
 from prober.wire.tls_context import words_of
 
@@ -18,6 +20,7 @@ MAX_HANDSHAKE = 512 * 1024
 #: Bytes kept of the peer's first flight, to look into it when the handshake fails.
 KEPT_FLIGHT = 32 * 1024
 _RECORD_HEAD = 5
+_PIECE = 65536
 
 
 class TlsError(OSError):
@@ -55,8 +58,10 @@ class TlsStream:
 
     __slots__ = ("_below", "_flight", "_received", "connection", "seen")
 
-    def __init__(self, below: Stream, context: SSL.Context, server_name: str | None, *, staple: bool = False) -> None:
-        """`staple` asks for an OCSP response with the handshake (RFC 6066 section 8)."""
+    def __init__(
+        self, below: Stream, context: SSL.Context, server_name: str | None, *, ask_staple: bool = False
+    ) -> None:
+        """`ask_staple` asks for an OCSP response with the handshake (RFC 6066 section 8)."""
         self._below = below
         self.seen = Seen()
         self._flight = b""
@@ -64,8 +69,8 @@ class TlsStream:
         self.connection = SSL.Connection(context, None)
         self.connection.set_app_data(self.seen)
         if server_name:
-            self.connection.set_tlsext_host_name(server_name.encode("idna"))
-        if staple:
+            self.connection.set_tlsext_host_name(_encoded(server_name))
+        if ask_staple:
             self.connection.request_ocsp()
         self.connection.set_connect_state()
 
@@ -88,6 +93,11 @@ class TlsStream:
         """The certificates that the server sent, leaf first, as PEM."""
         chain = self.connection.get_peer_cert_chain() or ()
         return b"".join(crypto.dump_certificate(crypto.FILETYPE_PEM, certificate) for certificate in chain)
+
+    @property
+    def staple(self) -> bytes:
+        """The OCSP response that came with the handshake, DER; empty where none did."""
+        return staple(self.connection)
 
     async def handshake(self) -> None:
         """Finish the handshake. Raises TlsError, or the OSError of the stream below."""
@@ -172,11 +182,13 @@ class TlsStream:
 
     async def _flush(self) -> None:
         """Send what OpenSSL has written into the memory BIO."""
-        while True:
+        size = _PIECE
+        while size == _PIECE:  # less was all that there is
             try:
-                pending = self.connection.bio_read(65536)
+                pending = self.connection.bio_read(_PIECE)
             except SSL.WantReadError:
                 return
+            size = len(pending)
             await self._below.send(pending)
 
     async def _flush_quietly(self) -> None:
@@ -185,3 +197,9 @@ class TlsStream:
             await self._flush()
         except OSError:
             return
+
+
+@lru_cache(maxsize=4096)
+def _encoded(server_name: str) -> bytes:
+    """The name as SNI carries it (RFC 6066 section 3): in ASCII."""
+    return server_name.encode("idna")
