@@ -37,9 +37,9 @@ class TlsOptions(Options):
     ciphers: tuple[str, ...] = ()
     """Cipher suites offered for TLS 1.2 and below, by OpenSSL's names. Default: OpenSSL's."""
     ciphersuites: tuple[str, ...] = ()
-    """Cipher suites offered for TLS 1.3."""
+    """Cipher suites offered for TLS 1.3, in order."""
     groups: tuple[str, ...] = ()
-    """Groups for the key exchange, in order (`X25519MLKEM768`, `X25519`, `P-256` …). Default: OpenSSL's."""
+    """Groups for the key exchange, in order (`X25519MLKEM768`, `P-256` …). Default: OpenSSL's but the hybrids."""
     certificate_file: Path | None = None
     """Client certificate chain, PEM."""
     key_file: Path | None = None

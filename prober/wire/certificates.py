@@ -10,6 +10,7 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
@@ -144,9 +145,9 @@ class Link:
 
     __slots__ = ("_carries", "certificate", "facts", "fingerprint")
 
-    def __init__(self, certificate: x509.Certificate, fingerprint: bytes) -> None:
+    def __init__(self, certificate: x509.Certificate) -> None:
         self.certificate = certificate
-        self.fingerprint = fingerprint
+        self.fingerprint = certificate.fingerprint(SHA256())
         """SHA-256 of its DER."""
         self.facts = facts(certificate)
         self._carries: dict[str, bool] = {}

@@ -14,8 +14,8 @@ from cryptography import x509
 from OpenSSL import SSL, crypto
 
 _lib, _ffi = SSL._lib, SSL._ffi  # type: ignore[attr-defined]  # no types are given for the binding
-_SHA256 = _lib.EVP_get_digestbyname(b"SHA256")
-_digest = _ffi.new("unsigned char[]", 32)
+_SHA1 = _lib.EVP_get_digestbyname(b"SHA1")
+_digest = _ffi.new("unsigned char[]", 20)
 _response = _ffi.new("unsigned char **")
 _STORE_INDEX = _lib.SSL_get_ex_data_X509_STORE_CTX_idx()
 
@@ -97,9 +97,12 @@ def _entries(stack: Any) -> Iterator[Any]:
             yield _lib.sk_X509_value(stack, position)
 
 
-def fingerprint(pointer: Any) -> bytes:
-    """SHA-256 of the DER of the certificate behind `pointer`."""
-    _lib.X509_digest(pointer, _SHA256, _digest, _ffi.NULL)
+def mark(pointer: Any) -> bytes:
+    """What to know the certificate behind `pointer` again by: its SHA-1, which OpenSSL keeps since the verification.
+
+    Two certificates with one mark would have to be made so, and no authority signs such: it chooses the serial number.
+    """
+    _lib.X509_digest(pointer, _SHA1, _digest, _ffi.NULL)
     return bytes(_ffi.buffer(_digest))
 
 

@@ -20,6 +20,11 @@ VERSIONS = {
     "1.2": SSL.TLS1_2_VERSION,
     "1.3": SSL.TLS1_3_VERSION,
 }
+#: What is offered where nothing is asked for: OpenSSL's own groups without the hybrids with ML-KEM (their key pair is a
+#: tenth of the CPU of a whole probe, and thrown away wherever the server does not take it), and its suites with the one
+#: first whose hash is the cheapest.
+GROUPS = ("X25519", "P-256", "X448", "P-384", "P-521", "ffdhe2048", "ffdhe3072")
+CIPHERSUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 #: Parts of the names of ciphers without encryption, or without authentication: offered at security level 0 alone.
 _WEAK = ("NULL", "ADH-", "AECDH-")
 
@@ -28,7 +33,8 @@ _WEAK = ("NULL", "ADH-", "AECDH-")
 class TlsSettings:
     """What makes two contexts different. Versions are keys of `VERSIONS`; `ca_file` None trusts the system's bundle.
 
-    `ciphers` (TLS 1.2 and below), `ciphersuites` (1.3) and `groups` are OpenSSL's names; empty leaves its defaults.
+    `ciphers` (TLS 1.2 and below), `ciphersuites` (1.3) and `groups` are OpenSSL's names; empty stands for its ciphers,
+    `CIPHERSUITES` and `GROUPS`.
     """
 
     ca_file: Path | None = None
@@ -98,8 +104,8 @@ def _limit(context: SSL.Context, settings: TlsSettings) -> None:
         ciphers = (*(ciphers or ("DEFAULT",)), "@SECLEVEL=0")  # old signatures use SHA-1: refused above level 0
     for name, given, use in (
         ("ciphers", ciphers, context.set_cipher_list),
-        ("ciphersuites", settings.ciphersuites, context.set_tls13_ciphersuites),
-        ("groups", settings.groups, lambda names: set_groups(context, names)),
+        ("ciphersuites", settings.ciphersuites or CIPHERSUITES, context.set_tls13_ciphersuites),
+        ("groups", settings.groups or GROUPS, lambda names: set_groups(context, names)),
     ):
         if given:
             try:

@@ -1,4 +1,4 @@
-"""The chain of a connection as links that are parsed once: what a probe meets at every run costs it one hash each."""
+"""The chain of a connection as links that are parsed once: what a probe meets at every run costs one look-up each."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Links:
     def _all(self, pointers: Iterable[Any]) -> tuple[Link, ...]:
         found = []
         for pointer in pointers:
-            fingerprint = openssl.fingerprint(pointer)
-            link = self._links.get(fingerprint)
+            mark = openssl.mark(pointer)
+            link = self._links.get(mark)
             if link is None:
                 if len(self._links) >= MAX_LINKS:
                     self._links.clear()
-                link = self._links[fingerprint] = Link(openssl.certificate(pointer), fingerprint)
+                link = self._links[mark] = Link(openssl.certificate(pointer))
             found.append(link)
         return tuple(found)
 

@@ -203,8 +203,9 @@ TLS = (
     Row(
         Layer.TLS, Reason.HANDSHAKE, Code.TLS_HANDSHAKE_FAILED,
         "The TLS handshake with {tls_name} failed{alert}{detail}.",
-        "Most often no cipher suite, group or signature algorithm in common. Run the line below and read the alert; "
-        "then the server's log, which names what it missed.",
+        "Most often no cipher suite, group or signature algorithm in common (a server that takes post-quantum groups "
+        "alone wants tls.groups). Run the line below and read the alert; then the server's log, which names what it "
+        "missed.",
         _SPEAKS_TLS,
     ),
     Row(
