@@ -6,11 +6,14 @@ import argparse
 import asyncio
 import json
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prober.cli.machine import emit
 
 if TYPE_CHECKING:
+    from prober.model import Cell
     from prober.options import Profile
     from prober.wire.resolvconf import ResolvConf, Server
 
@@ -26,16 +29,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--search", type=_listed, metavar="A,B",
                         help="search list instead of resolv.conf's; '' for none")  # fmt: skip
     parser.add_argument("--server", type=_server, action="append", metavar="ADDR[:PORT]",
-                        help="server instead of resolv.conf's; may be given again. This machine's own getaddrinfo, "
-                             "which can't be told so, is then not asked")  # fmt: skip
+                        help="server instead of resolv.conf's; may be given again")  # fmt: skip
+    parser.add_argument("--transport", choices=("udp", "tcp", "tls", "https"), default="udp",
+                        help="tls and https verify the server (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--server-name", metavar="NAME", help="name on the server's certificate, for tls and https "
+                        "(default: its address)")  # fmt: skip
+    parser.add_argument("--ca-file", type=Path, metavar="FILE", help="PEM bundle trusted instead of the system's")
+    parser.add_argument("--edns", type=_edns, metavar="BYTES",
+                        help="ask with EDNS of this datagram size: servers then say why they fail")  # fmt: skip
+    parser.add_argument("--nsid", action="store_true", help="ask the server who it is (RFC 5001)")
+    parser.add_argument("--dnssec", action="store_true", help="ask for signatures and the AD flag")
+    parser.add_argument("--getaddrinfo", action=argparse.BooleanOptionalAction,
+                        help="ask the C library here as well (default: unless --server is given)")  # fmt: skip
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 if the name was found as every profile, 1 if not."""
     from prober.cli.walks import show
+    from prober.redact import redact
 
-    report = asyncio.run(_report(args))
+    report = redact(asyncio.run(_report(args)), {})
     if args.output == "json":
         emit(json.dumps(report, ensure_ascii=False))
     else:
@@ -51,10 +65,11 @@ async def _report(args: argparse.Namespace) -> dict[str, Any]:
 
     own = system()
     conf = _changed(own, args)
-    asked = not args.server and set(args.types) <= {"A", "AAAA"}
+    wanted = not args.server if args.getaddrinfo is None else args.getaddrinfo
+    asked = wanted and set(args.types) <= {"A", "AAAA"}
     here = asyncio.create_task(_own_libc(args.name, args.types)) if asked else None
     with closing(StampKeeper()):
-        walks = await asyncio.gather(*(_walk(args.name, args.types, conf, profile) for profile in args.profiles))
+        walks = await asyncio.gather(*(_walk(args, conf, profile) for profile in args.profiles))
     return {
         "name": args.name,
         "types": list(args.types),
@@ -71,21 +86,42 @@ def _changed(conf: ResolvConf, args: argparse.Namespace) -> ResolvConf:
     from prober.options import ResolverOptions
 
     servers = tuple(map(str, args.server or ()))
-    return conf.override(ResolverOptions(servers=servers, search=args.search, ndots=args.ndots))
+    conf = conf.override(ResolverOptions(servers=servers, search=args.search, ndots=args.ndots))
+    over = tuple(server.over(args.transport) for server in conf.servers)
+    return replace(conf, servers=over, transport=args.transport)
 
 
-async def _walk(name: str, types: tuple[str, ...], conf: ResolvConf, profile: Profile) -> dict[str, Any]:
+async def _walk(args: argparse.Namespace, conf: ResolvConf, profile: Profile) -> dict[str, Any]:
     from prober.cli.walks import walked
+    from prober.layers.base import Ascent, Kit
+    from prober.layers.dns import asking_of, channel_of
     from prober.wire.lookup import look_up
     from prober.wire.trail import Trail
 
-    trail = Trail()
-    return walked(profile, types, await look_up(name, types, conf, trail, profile=profile), trail)
+    trail, kit = Trail(), Kit()
+    ascent = Ascent(_cell(args), kit)
+    try:
+        lookup = await look_up(args.name, args.types, conf, trail, asking=asking_of(ascent.cell), profile=profile,
+                               channel=channel_of(ascent, conf))  # fmt: skip
+    finally:
+        await kit.close()
+    return {**walked(profile, args.types, lookup, trail), **ascent.evidence}
+
+
+def _cell(args: argparse.Namespace) -> Cell:
+    """The probe that these options would be: how it asks, and whom it trusts."""
+    from prober.model import Cell, Endpoint
+    from prober.options import DnsOptions, KindOptions, TlsOptions
+    from prober.reasons import Family, Kind
+
+    dns = DnsOptions(transport=args.transport, edns_size=args.edns, nsid=args.nsid, dnssec=args.dnssec)
+    options = KindOptions(dns=dns, tls=TlsOptions(server_name=args.server_name, ca_file=args.ca_file))
+    return Cell("dns", Kind.DNS, args.name, "", Family.IPV4, Endpoint("dns", "", 53, args.name), 0.0, 0.0, options)
 
 
 async def _own_libc(name: str, types: tuple[str, ...]) -> dict[str, Any]:
     """getaddrinfo of the C library that this process runs on: in a thread, for it blocks."""
-    from prober.cli.libc import ask
+    from prober.wire.libc import ask
 
     return await asyncio.to_thread(ask, name, types)
 
@@ -126,6 +162,12 @@ def _types(text: str) -> tuple[str, ...]:
     if not types:
         raise argparse.ArgumentTypeError("no record type given")
     return types
+
+
+def _edns(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 512 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"not a number from 512 to 65535: {text!r}")
+    return int(text)
 
 
 def _ndots(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prober.units import human_seconds
@@ -111,12 +111,20 @@ def _table(console: Console, queries: Sequence[dict[str, Any]]) -> None:
 
     table = Table("#", "name", "type", "server", "result", "ms", "answer", box=None, pad_edge=False)
     for number, query in enumerate(queries, 1):
-        server = query["server"] + ("/tcp" if query["transport"] == "tcp" else "")
-        answer = ", ".join(query["answers"]) or query.get("detail", "")
+        server = query["server"] + ("" if query["transport"] == "udp" else f"/{query['transport']}")
+        answer = "; ".join(filter(None, (", ".join(query["answers"]) or query.get("detail", ""), *_beside(query))))
         style = "green" if query["answers"] else "yellow" if query["rcode"] else "red"
         cells = (str(number), query["name"], query["type"], server, _said(query), f"{query['seconds'] * 1e3:.2f}")
         table.add_row(*map(Text, cells), Text(answer), style=style)
     console.print(table)
+
+
+def _beside(query: dict[str, Any]) -> Iterator[str]:
+    """What the server says beside its answer: why it fails (RFC 8914), who it is (RFC 5001)."""
+    for error in query.get("ede", ()):
+        yield f"{error['name'] or 'extended error'} ({error['code']})" + (f": {error['text']}" if error["text"] else "")
+    if "nsid" in query:
+        yield f"from {query['nsid']}"
 
 
 def _said(query: dict[str, Any]) -> str:

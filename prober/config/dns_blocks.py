@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prober.config import words
 from prober.config.address import check_resource
+from prober.config.parts import Square
 from prober.config.schema import ProbeEntry
-from prober.options import PAIR, DnsOptions, Expect, Transport
+from prober.options import PAIR, DnsOptions, Expect
 
 #: A key of a block with the steps into it, and what is wrong there.
 Finding = tuple[tuple[str | int, ...], str]
 DNS_EXPECTATIONS = ("answers", "answers_within", "rcode", "ttl_min", "ttl_max", "authenticated")
+_ADDRESSES = ("A", "AAAA")
 #: Of those, what only an answer with data can meet.
 _OF_DATA = ("answers", "answers_within", "ttl_min", "ttl_max")
 
@@ -38,8 +40,9 @@ def dns_block(dns: DnsOptions) -> Iterator[Finding]:
         yield ("path",), message
 
 
-def unused(entry: ProbeEntry, asked: set[tuple[str, Transport]]) -> Iterator[Finding]:
-    """What the probe itself asks of TLS, HTTPS or sockets that no cell (by type and transport) has a use for."""
+def unused(entry: ProbeEntry, squares: Iterable[Square]) -> Iterator[Finding]:
+    """What the probe itself asks of TLS, HTTPS, sockets or getaddrinfo that no cell has a use for."""
+    asked = {(square.options.dns.type, square.options.dns.transport) for square in squares}
     transports = {transport for _, transport in asked}
     if not transports:
         return
@@ -47,6 +50,12 @@ def unused(entry: ProbeEntry, asked: set[tuple[str, Transport]]) -> Iterator[Fin
         yield ("tls",), "nothing of this probe is asked over TLS: its transport is neither tls nor https"
     if "sockets" in entry.dns.model_fields_set and (PAIR, "udp") not in asked:
         yield ("dns", "sockets"), f"one question has one socket: only type {PAIR} over udp has two to send"
+    own = (s for s in squares if not s.endpoint.host and not s.options.resolver.servers)
+    if "getaddrinfo" in entry.dns.model_fields_set and not any(s.options.dns.type in (*_ADDRESSES, PAIR) for s in own):
+        yield (
+            ("dns", "getaddrinfo"),
+            "getaddrinfo asks the Pod's own resolver for addresses, which this probe never does",
+        )
     for key in ("path", "method", "http_version"):
         if key in entry.dns.model_fields_set and "https" not in transports:
             yield ("dns", key), "nothing of this probe is asked over HTTPS: its transport is not https"

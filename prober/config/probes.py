@@ -103,9 +103,7 @@ def _check_use(document: Document, loc: Loc, entry: ProbeEntry, made: Iterable[S
     """Blocks and budgets that no climb of this probe has a use for."""
     climbed = {layer for square in made for layer in climbs(entry.kind, square.endpoint)}
     if entry.kind is Kind.DNS:
-        for keys, message in unused(
-            entry, {(square.options.dns.type, square.options.dns.transport) for square in made}
-        ):
+        for keys, message in unused(entry, tuple(made)):
             document.report((*loc, *keys), message, key=True)
     for block in sorted(entry.model_fields_set & set(KindOptions.model_fields)):
         if not uses(entry.kind, block):

@@ -84,6 +84,18 @@ async def query(ascent: Ascent) -> None:
     conf = ascent.kit.get(Plans).get(cell, subject=True)
     name, options = cell.endpoint.resource, cell.options.dns
     types, asking = types_of(options.type), asking_of(cell)
+    if options.getaddrinfo and not cell.endpoint.host:
+        from prober.layers.dns_libc import beside
+
+        async with beside(ascent, types):
+            await _asked(ascent, name, types, conf, asking)
+    else:
+        await _asked(ascent, name, types, conf, asking)
+
+
+async def _asked(ascent: Ascent, name: str, types: tuple[str, ...], conf: ResolvConf, asking: Asking) -> None:
+    """Look the name up in the way of the probe, and judge it."""
+    cell, options = ascent.cell, ascent.cell.options.dns
     if len(types) == 1:
         as_expected(cell, await _traced(ascent, name, types, conf, asking, subject=True))
         return
@@ -165,7 +177,7 @@ async def _traced(
     profile = ascent.cell.options.resolver.profile[0]
     lookup: Lookup | None = None
     try:
-        channel = _channel(ascent) if conf.transport in ENCRYPTED_PORTS else None
+        channel = channel_of(ascent, conf)
         lookup = await look_up(name, types, conf, trail, asking=asking, profile=profile, channel=channel)
     finally:
         if subject and (latest := trail.latest) is not None:
@@ -183,8 +195,10 @@ async def _traced(
     return lookup
 
 
-def _channel(ascent: Ascent) -> Channel:
-    """TLS and HTTP are imported where a probe asks over them."""
+def channel_of(ascent: Ascent, conf: ResolvConf) -> Channel | None:
+    """The encrypted way to the servers, if that is what is asked for. TLS and HTTP are imported only then."""
+    if conf.transport not in ENCRYPTED_PORTS:
+        return None
     from prober.layers.dns_channel import EncryptedChannel
 
     return EncryptedChannel(ascent)

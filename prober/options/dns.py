@@ -81,6 +81,9 @@ class DnsOptions(Options):
     """https: how the message is sent."""
     http_version: Literal["auto", "1.1", "2"] = "auto"
     """https: `auto` offers h2 and http/1.1."""
+    getaddrinfo: bool = False
+    """Ask this Pod's own C library beside it, of the same name, and keep what it returned and how long it took. Only
+    of the Pod's own resolver and for addresses."""
     search: bool | None = None
     """Walk the search list. Default: yes for names asked of the Pod's own resolver, no for a `dns://` URL."""
     recursion_desired: bool = True

@@ -5,17 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from pathlib import Path
 from typing import Any
 
+import dns.edns
+import dns.flags
+import dns.message
 import dns.rcode
 import pytest
 
 from prober.cli import dns as command
-from prober.cli import libc
+from prober.lab.certificates import CertificateFiles
+from prober.lab.tls import make_context
 from prober.reasons import Family
-from prober.wire import resolvconf
+from prober.wire import libc, resolvconf
 from prober.wire.resolvconf import ResolvConf, Server
-from tests.support.nameserver import DnsServer, Script, always, in_thread, zone
+from tests.support.doh import Requests
+from tests.support.nameserver import Answers, DnsServer, Script, always, in_thread, reply_to, zone
 
 WEB = zone({("web.c.", "A"): ["10.0.0.1", "10.0.0.2"], ("web.c.", "AAAA"): ["fd00::1"]})
 
@@ -138,6 +144,8 @@ def test_people_read_a_table_and_one_line_of_cost(capsys: pytest.CaptureFixture[
         (["web", "--type", ","], "argument --type: no record type given"),
         (["web", "--server", "dns.example"], "argument --server: a DNS server is an address"),
         (["web", "--ndots", "16"], "argument --ndots: not a number from 0 to 15: '16'"),
+        (["web", "--edns", "100"], "argument --edns: not a number from 512 to 65535: '100'"),
+        (["web", "--transport", "quic"], "argument --transport: invalid choice: 'quic'"),
         (["web", "--as", ","], "argument --as: no profile given"),
         (["web", "--as", "bionic"], "argument --as: no such profile: bionic (known: glibc, musl)"),
         ([], "the following arguments are required: NAME"),
@@ -148,3 +156,47 @@ def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str], words: lis
         parse(*words)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("transport", ["tls", "https"])
+def test_an_encrypted_lookup_shows_its_certificate_and_its_cause(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, transport: str
+) -> None:
+    files = CertificateFiles(tmp_path)
+    context = make_context(files, ["dns.example"], alpn=["http/1.1"])
+    talk = Requests().talk if transport == "https" else None
+    with in_thread(Family.IPV4, WEB, context, talk) as server:
+        trusted = ["--ca-file", str(files.ca_file), "--server-name", "dns.example"]
+        words = ["web.c", "--transport", transport, "-o", "json"]
+        assert run(server, *words, *trusted, "--as", "glibc,musl") == 0
+        assert run(server, *words) == 1
+        assert run(server, *words[:3], *trusted, "--type", "A") == 0
+    good, bad, *table = capsys.readouterr().out.splitlines()
+    for walk in json.loads(good)["walks"]:
+        assert {query["transport"] for query in walk["queries"]} == {transport}
+        assert (walk["tls"]["subject"], "cause" in walk) == ("dns.example", False)
+    (walk,) = json.loads(bad)["walks"]
+    assert (walk["reason"], walk["cause"]["layer"]) == ("unreachable", "tls")
+    assert f"{server.where}/{transport}" in table[-2]
+
+
+def test_what_the_server_says_beside_its_answer_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    def prohibited(query: dns.message.Message, transport: str) -> Answers:
+        reply = reply_to(query, rcode=dns.rcode.REFUSED)
+        reply.use_edns(0, options=[dns.edns.EDEOption(18, "not \x1b[31myou"), dns.edns.NSIDOption(b"node-7")])
+        return [reply]
+
+    with in_thread(Family.IPV4, prohibited) as server:
+        assert run(server, "web.c.", "--type", "A", "--edns", "1400", "--nsid", "--dnssec") == 1
+    asked = server.asked[0].message
+    assert (asked.payload, len(asked.options), bool(asked.ednsflags & dns.flags.DO)) == (1400, 1, True)
+    assert "Prohibited (18): not ?[31myou; from node-7" in capsys.readouterr().out
+
+
+def test_getaddrinfo_is_asked_where_it_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    with in_thread(Family.IPV4, zone({("localhost.", "A"): ["127.0.0.1"]})) as server:
+        run(server, "localhost", "--type", "A", "--search", "", "--getaddrinfo", "-o", "json")
+        run(server, "localhost", "--type", "A", "--no-getaddrinfo", "-o", "json")
+    asked, not_asked = map(json.loads, capsys.readouterr().out.splitlines())
+    assert asked["here"]["addresses"] == ["127.0.0.1"]
+    assert not_asked["here"] is None

@@ -96,12 +96,14 @@ async def dns_server(
 
 
 @contextlib.contextmanager
-def in_thread(family: Family, script: Script) -> Iterator[DnsServer]:
+def in_thread(
+    family: Family, script: Script, tls: ssl.SSLContext | None = None, talk: Talk | None = None
+) -> Iterator[DnsServer]:
     """The same for code that runs an event loop of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    running = dns_server(family, script)
+    running = dns_server(family, script, tls, talk)
     try:
         yield asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(10)
         asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(10)
