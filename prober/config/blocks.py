@@ -11,6 +11,7 @@ from prober.addresses import parse_server
 from prober.config import words
 from prober.config.address import check_resource
 from prober.config.dns_blocks import DNS_EXPECTATIONS, Finding, complaint, dns_block, expectations
+from prober.config.grpc_block import OF_THE_MESSAGE, grpc_expectations, grpc_findings
 from prober.config.nodes import Document
 from prober.config.schema import Defaults
 from prober.config.settings import Asked, Settings
@@ -19,7 +20,6 @@ from prober.config.tls_block import tls_findings
 from prober.json_paths import check_path
 from prober.options import (
     Expect,
-    GrpcOptions,
     HttpOptions,
     KubernetesOptions,
     Profile,
@@ -30,8 +30,6 @@ from prober.reasons import LADDERS, REASONS, Kind, Layer
 
 #: RFC 9110 section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-#: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: custom metadata.
-_METADATA_KEY = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
 #: Headers that say how long a message is (RFC 9112 section 6): a wrong one would be our own mistake.
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 _HTTP_EXPECTATIONS = (
@@ -84,6 +82,8 @@ def _other_kinds(kind: Kind, settings: Settings) -> Iterator[tuple[str, tuple[st
         yield "dns", ("sockets",), "musl sends all from one socket: profile glibc alone can do otherwise"
     if kind is Kind.ICMP and (options.icmp.count - 1) * options.icmp.gap >= settings.timeout:
         yield "icmp", ("count",), "{} requests, gap apart, don't fit into the timeout"
+    if kind is Kind.GRPC and options.grpc.watch is not None and options.grpc.watch >= settings.timeout:
+        yield "grpc", ("watch",), "a watch of {} does not fit into the timeout"
     websocket = options.http.websocket
     if kind is Kind.HTTP and websocket is not None and websocket.hold >= settings.timeout:
         yield "http", ("websocket", "hold"), "a hold of {} does not fit into the timeout"
@@ -100,7 +100,8 @@ def check_expect(document: Document, asked: Asked, settings: Settings) -> None:
     """Report expectations that the kind can't meet, that contradict each other, or that are malformed."""
     expect, stack, kind = settings.expect, asked.expect(), asked.probe.kind
     of_dns = expectations(expect, settings.options.dns)
-    for keys, message in (*_for_kind(expect, kind), *_negative(expect, kind), *_patterns(expect), *of_dns):
+    of_grpc = grpc_expectations(expect, settings.options.grpc) if kind is Kind.GRPC else ()
+    for keys, message in (*_for_kind(expect, kind), *_negative(expect, kind), *_patterns(expect), *of_dns, *of_grpc):
         document.report(stack.where(*keys), message)
     version = settings.options.http.version
     if version != "auto" and expect.http_version is not None and not expect.http_version.startswith(version[:1]):
@@ -142,12 +143,6 @@ def _websocket(http: HttpOptions) -> Iterator[Finding]:
             yield ("headers", name), "the WebSocket handshake sets this one: leave it out"
 
 
-def _grpc(grpc: GrpcOptions) -> Iterator[Finding]:
-    for name in grpc.metadata:
-        if not _METADATA_KEY.fullmatch(name):
-            yield ("metadata", name), "not a metadata key: lower-case letters, digits, _ . - and no grpc- in front"
-
-
 def _resolver(resolver: ResolverOptions) -> Iterator[Finding]:
     servers: list[Finding] = [(("servers", position), text) for position, text in enumerate(resolver.servers)]
     for keys, text in [*servers, *((("named", name), text) for name, text in resolver.named.items())]:
@@ -186,7 +181,7 @@ _CHECKS: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
     "tcp": _tcp,
     "tls": tls_findings,
     "http": _http,
-    "grpc": _grpc,
+    "grpc": grpc_findings,
     "resolver": _resolver,
     "dns": dns_block,
     "kubernetes": _kubernetes,
@@ -196,7 +191,11 @@ _CHECKS: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
 def _for_kind(expect: Expect, kind: Kind) -> Iterator[Finding]:
     """Expectations of layers that the kind does not climb."""
     for key in sorted(expect.model_fields_set):
-        if key in _HTTP_EXPECTATIONS and Layer.HTTP not in LADDERS[kind]:
+        if key == "grpc_status" and kind is not Kind.GRPC:
+            yield (key,), f"only kind grpc has statuses of gRPC, this is kind {kind}"
+        elif kind is Kind.GRPC and key in OF_THE_MESSAGE:
+            continue
+        elif key in _HTTP_EXPECTATIONS and Layer.HTTP not in LADDERS[kind]:
             yield (key,), f"kind {kind} makes no HTTP request"
         elif key in DNS_EXPECTATIONS and kind is not Kind.DNS:
             yield (key,), f"only kind dns looks at answers, this is kind {kind}"

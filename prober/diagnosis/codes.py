@@ -103,6 +103,8 @@ class Code(StrEnum):
     GRPC_STREAM_RESET = "grpc_stream_reset"
     GRPC_RESET = "grpc_reset"
     GRPC_CLOSED = "grpc_closed"
+    GRPC_METHOD_UNKNOWN = "grpc_method_unknown"
+    UNEXPECTED_MESSAGE = "unexpected_message"
     GRPC_SILENT = "grpc_silent"
     # any layer
     LET_THROUGH = "let_through"

@@ -208,6 +208,10 @@ def _answers(facts: Facts) -> dict[str, str]:
         "http_version": f"HTTP/{version}" if version else "another version",
         "expected_version": f"HTTP/{facts.cell.expect.http_version or http.version}",
         "grpc_service": evidence.get("service") or facts.cell.options.grpc.service or "the server as a whole",
+        "grpc_call": facts.cell.options.grpc.call or "the health check",
+        "why": f": {evidence.get('message') or evidence.get('detail')}"
+        if evidence.get("message") or evidence.get("detail")
+        else "",
         "grpc_status": str(evidence.get("grpc_status") or "an error"),
         "message": f": {evidence['message']}" if evidence.get("message") else "",
     }

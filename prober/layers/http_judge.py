@@ -41,7 +41,7 @@ def complaint(expect: Expect, record: Record, *, good: Container[int] = GOOD, ov
         or _version(expect, record.version)
         or _fields(expect, record)
         or (Failed(Reason.BODY, f"longer than {record.limit} bytes") if overlong else None)
-        or _body(expect, record)
+        or body_complaint(expect, bytes(record.body))
     )
 
 
@@ -71,15 +71,15 @@ def _fields(expect: Expect, record: Record) -> Failed | None:
     return None
 
 
-def _body(expect: Expect, record: Record) -> Failed | None:
-    body = record.body
+def body_complaint(expect: Expect, body: bytes) -> Failed | None:
+    """The first expectation that a whole body does not meet."""
     if expect.body_contains is not None and expect.body_contains.encode() not in body:
         return Failed(Reason.BODY, f"does not contain {expect.body_contains!r}")
     if expect.body_not_contains is not None and expect.body_not_contains.encode() in body:
         return Failed(Reason.BODY, f"contains {expect.body_not_contains!r}")
     if expect.body_matches is not None and not _pattern(expect.body_matches).search(body.decode("utf-8", "replace")):
         return Failed(Reason.BODY, f"does not match {expect.body_matches!r}")
-    return _json(expect, bytes(body)) if expect.body_json else None
+    return _json(expect, body) if expect.body_json else None
 
 
 def _json(expect: Expect, body: bytes) -> Failed | None:

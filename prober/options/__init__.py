@@ -23,6 +23,7 @@ from prober.options.base import (
     reveal,
 )
 from prober.options.dns import PAIR, DnsOptions, Profile, ResolverOptions, Transport
+from prober.options.grpc import GrpcOptions
 from prober.options.reach import Hex, IcmpOptions, Said, Step, TcpOptions
 from prober.options.tls import TlsOptions
 from prober.reasons import Layer, Reason
@@ -94,16 +95,6 @@ class HttpOptions(Options):
     """Bytes of response body that are read; what is longer fails with `body`."""
 
 
-class GrpcOptions(Options):
-    """`grpc:` a health check (grpc.health.v1)."""
-
-    service: str = ""
-    """Service asked for; empty asks for the server as a whole."""
-    authority: str | None = None
-    """`:authority` and TLS name; default: the URL's host."""
-    metadata: dict[str, Secret] = Field(default_factory=dict)
-
-
 class KubernetesOptions(Options):
     """`kubernetes:` the API server smoke. 200, 401 and 403 prove the path without a token."""
 
@@ -145,12 +136,15 @@ class Expect(Options):
     headers: dict[str, str] = Field(default_factory=dict)
     """Header name → regular expression that one of its values has to match."""
     body_contains: str | None = None
+    """This and the next: of http the body, of a `grpc.call` the message as JSON."""
     body_matches: str | None = None
     """Regular expression searched in the body."""
     body_not_contains: str | None = None
     body_json: dict[str, Annotated[JsonExpectation, BeforeValidator(_json_expectation)]] = Field(default_factory=dict)
     """JSONPath (RFC 9535) → the value that everything it selects is equal to, or `{equals: …}`, `{matches: regular
     expression}`, `{exists: true}`."""
+    grpc_status: tuple[str, ...] = ()
+    """grpc: the statuses that a call may end with (`OK`, `NOT_FOUND`). Default: OK."""
     answers: tuple[str, ...] = ()
     """dns: the answer's data has to be exactly this set (presentation format)."""
     answers_within: tuple[str, ...] = ()

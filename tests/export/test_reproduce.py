@@ -203,6 +203,9 @@ def test_what_an_option_adds_to_openssl(options: dict[str, Any], words: str) -> 
     [
         ("grpc", {}, "grpcurl -max-time 2 -plaintext -authority api.example.com 203.0.113.10:80 "),
         ("grpcs", {"grpc": {"service": "pay.V1"}}, """-d '{"service": "pay.V1"}'"""),
+        ("grpc", {"grpc": {"watch": "1s"}}, "-d '{}' 203.0.113.10:80 grpc.health.v1.Health/Watch"),
+        ("grpc", {"grpc": {"call": "pay.V1/Get"}}, " 203.0.113.10:80 pay.V1/Get"),
+        ("grpc", {"grpc": {"call": "pay.V1/Get", "request": {"id": "a b"}}}, """-d '{"id": "a b"}' 203"""),
         ("grpcs", {"grpc": {"authority": "other"}}, "-authority other"),
         ("grpcs", {"tls": {"verify": False}}, "-insecure"),
         ("grpcs", {"tls": {"ca_file": "/ca.pem", "key_file": "/k"}}, "-cacert /ca.pem -key /k"),

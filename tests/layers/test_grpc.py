@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,19 +16,9 @@ from prober.engine.climb import climb
 from prober.layers.base import Kit
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
-from prober.wire.stamps import StampKeeper
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 
 Check = Callable[[health_pb2.HealthCheckRequest, grpc.aio.ServicerContext], Awaitable[health_pb2.HealthCheckResponse]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def keeper() -> Iterator[None]:
-    """Stamps are on: the kernel takes its time over the first socket that asks for them."""
-    keeper = StampKeeper()
-    time.sleep(0.05)
-    yield
-    keeper.close()
 
 
 class Scripted(health_pb2_grpc.HealthServicer):

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hpack import Encoder
 
 from prober.layers.base import Kit
 from prober.reasons import Family, Reason
 from tests.support.cells import FAMILIES
 from tests.support.grpc import HEAD, SERVING, cell_for, header, reason_of, replies, run_of, web
-from tests.support.http import Handler, Peer, frame, response, says, serving
+from tests.support.http import Handler, Http2Peer, Peer, frame, response, says, serving, speaks_http2
 from tests.support.scenarios.grpc import answers
-
-
-@pytest.fixture
-async def kit() -> AsyncIterator[Kit]:
-    kit = Kit()
-    yield kit
-    await kit.close()
-
 
 GRPC_HEAD = header(*HEAD)
 MESSAGE = frame(0, b"\0\0\0\0\x02\x08\x01", stream=1)
@@ -70,6 +62,29 @@ async def test_what_is_no_grpc_has_its_reason_and_spoils_nothing_for_the_next_cl
     seen = run.outcomes[-1].evidence
     assert {key: seen.get(key) for key in evidence} == evidence
     assert after.ok, after.outcomes[-1]
+
+
+async def test_a_server_with_header_compression_of_its_own_mind_is_understood_climb_after_climb(kit: Kit) -> None:
+    """It never says that it has no table, though it was asked to have none, and refers to it."""
+
+    @speaks_http2
+    async def handler(side: Http2Peer) -> None:
+        encoder = Encoder()
+        many = [("x-long", "v" * 300), *((f"x-{number}", "w" * 200) for number in range(100))]
+        head = frame(1, encoder.encode([*HEAD, ("x-node", "n1")]), flags=4, stream=1)
+        trailers = encoder.encode([("grpc-status", "5"), ("x-node", "n1"), *many])
+        pieces = [trailers[at : at + 9000] for at in range(0, len(trailers), 9000)]
+        await side.peer.send(head + frame(1, pieces[0], flags=1, stream=1))
+        for piece in pieces[1:]:
+            await side.peer.send(frame(9, piece, flags=4 if piece is pieces[-1] else 0, stream=1))
+        await side.peer.reader.read()
+
+    async with serving(handler) as server, serving(SERVING) as good:
+        for _ in range(3):
+            run = await run_of(cell_for(server.port), kit)
+            assert reason_of(run) is Reason.UNKNOWN_SERVICE, run.outcomes[-1]
+            assert run.outcomes[-1].evidence["trailers"]["x-node"] == "n1"
+            assert (await run_of(cell_for(good.port), kit)).ok
 
 
 async def test_nothing_is_left_behind_by_climbs_that_fail_in_every_way(kit: Kit) -> None:

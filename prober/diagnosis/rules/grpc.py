@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from prober.diagnosis.codes import Code
+from prober.diagnosis.facts import Facts
 from prober.diagnosis.row import Row
 from prober.reasons import Layer, Reason
 
 _ANSWERS = "a gRPC server at {where} answers calls"
 
+
+def _called(facts: Facts) -> bool:
+    return facts.cell.options.grpc.call is not None
+
+
 ROWS = (
+    Row(
+        Layer.GRPC, Reason.UNIMPLEMENTED, Code.GRPC_METHOD_UNKNOWN,
+        "The server at {where} speaks gRPC but does not have {grpc_call}{why}.",
+        "Reflection shows what it has: grpcurl … list, describe. No reflection: register it in the server, for "
+        "grpc.call needs it. A front end that routes by method may also not forward this one.",
+        _ANSWERS, when=_called,
+    ),
+    Row(
+        Layer.GRPC, Reason.UNKNOWN_SERVICE, Code.GRPC_SERVICE_UNKNOWN,
+        "The server at {where} does not know the service of {grpc_call}.",
+        "Compare grpc.call with what reflection lists: grpcurl … list. Another version of the server, or another "
+        "server behind the name?",
+        _ANSWERS, when=_called,
+    ),
     Row(
         Layer.GRPC, Reason.NOT_SERVING, Code.NOT_SERVING,
         "The server at {where} says of {grpc_service} that it is {status}.",
@@ -32,14 +52,14 @@ ROWS = (
     ),
     Row(
         Layer.GRPC, Reason.UNAUTHENTICATED, Code.GRPC_CREDENTIALS_WANTED,
-        "The server at {where} wants credentials for the health check{message}.",
+        "The server at {where} wants credentials for {grpc_call}{message}.",
         "Give them in grpc.metadata (authorization), or let the server's interceptor pass health checks: the "
         "kubelet's own gRPC probes carry none either.",
         _ANSWERS,
     ),
     Row(
         Layer.GRPC, Reason.PERMISSION, Code.GRPC_PERMISSION_DENIED,
-        "The server at {where} knows us but does not permit the health check{message}.",
+        "The server at {where} knows us but does not permit {grpc_call}{message}.",
         "Roles behind the credentials in grpc.metadata, or an authorization policy of the mesh (AuthorizationPolicy) "
         "that does not list this prober's ServiceAccount.",
         _ANSWERS,
@@ -52,7 +72,7 @@ ROWS = (
     ),
     Row(
         Layer.GRPC, Reason.STATUS, Code.GRPC_STATUS,
-        "The health check at {where} ended with {grpc_status}{message}.",
+        "At {where} {grpc_call} ended with {grpc_status}{why}.",
         "The server's log at this moment: an interceptor or the health service itself failed. RESOURCE_EXHAUSTED is a "
         "limit, INTERNAL and UNKNOWN are bugs or a front end that translates an HTTP status.",
         _ANSWERS,
@@ -98,8 +118,15 @@ ROWS = (
         "trusts; in a mesh with strict mTLS, Pods outside it are turned away like this.",
     ),
     Row(
+        Layer.GRPC, Reason.BODY, Code.UNEXPECTED_MESSAGE,
+        "{where} answers {grpc_call}, but not as expected{detail}.",
+        "The same call by hand shows the whole message. If the request does not fit, the server's messages have "
+        "changed: compare grpc.request with grpcurl … describe.",
+        _ANSWERS,
+    ),
+    Row(
         Layer.GRPC, Reason.TIMEOUT, Code.GRPC_SILENT,
-        "{where} accepts connections, but the health check had no answer after {took}.",
+        "{where} accepts connections, but {grpc_call} had no answer after {took}.",
         "A server whose threads are all busy or stuck, or a port that accepts and speaks another protocol: HTTP/2 "
         "settings never came? Ask another Pod of the same Service.",
     ),

@@ -31,7 +31,7 @@ def through_proxy(line: Line) -> list[str]:
 
 
 def grpcurl(line: Line) -> list[str]:
-    """A health check (grpc.health.v1) of the same server and service."""
+    """The same health check (grpc.health.v1) or call; a watch ends with the time that is given."""
     options, endpoint = line.options, line.endpoint
     command = [] if endpoint.proxy is None else [f"https_proxy={_proxy_variable(line, endpoint.proxy)}"]
     command += ["grpcurl", "-max-time", line.seconds()]
@@ -39,9 +39,12 @@ def grpcurl(line: Line) -> list[str]:
     command += line.words("-authority", options.grpc.authority or endpoint.authority)
     for name, value in options.grpc.metadata.items():
         command += ["-H", line.field(name, value)]
-    if options.grpc.service:
-        command += ["-d", line.word(json.dumps({"service": options.grpc.service}))]
-    return [*command, line.word(host_port(*line.goal)), "grpc.health.v1.Health/Check"]
+    grpc = options.grpc
+    request = grpc.request if grpc.call is not None else {"service": grpc.service} if grpc.service else {}
+    if request or grpc.watch is not None:
+        command += ["-d", line.word(json.dumps(request))]
+    method = grpc.call or f"grpc.health.v1.Health/{'Check' if grpc.watch is None else 'Watch'}"
+    return [*command, line.word(host_port(*line.goal)), line.word(method)]
 
 
 def _grpc_trust(line: Line) -> list[str]:

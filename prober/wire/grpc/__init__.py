@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from prober.wire.grpc.answer import Answer, Response
 from prober.wire.grpc.bridge import Bridges
-from prober.wire.grpc.talk import Talk
+from prober.wire.grpc.talk import Duplex, Talk
 
-__all__ = ["Answer", "Bridges", "Response", "Talk"]
+__all__ = ["Answer", "Bridges", "Duplex", "Response", "Talk"]

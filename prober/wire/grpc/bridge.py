@@ -22,6 +22,7 @@ from prober.wire.grpc.carrier import Carrier
 from prober.wire.grpc.local import accept_ours, listening
 from prober.wire.grpc.talk import Talk
 from prober.wire.grpc.wires import Client
+from prober.wire.http.guard import MAX_HEAD
 from prober.wire.stream import Stream
 
 #: Bridges kept for climbs to come, by the longest-unused first out. Each holds one descriptor pair and some 100 kB.
@@ -189,5 +190,7 @@ def _options(names: Names) -> list[tuple[str, Any]]:
         ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024),
         ("grpc.client_idle_timeout_ms", _FOREVER),
         ("grpc.max_receive_message_length", MAX_MESSAGE),
+        ("grpc.max_metadata_size", MAX_HEAD),
+        ("grpc.absolute_max_metadata_size", 2 * MAX_HEAD),
         ("grpc.primary_user_agent", "prober"),
     ]

@@ -11,6 +11,9 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from hpack import Decoder
+from hpack.exceptions import HPACKError
+
 from prober.reasons import Reason
 from prober.wire.grpc.answer import Response, header_block, read_response
 from prober.wire.grpc.wires import (
@@ -30,6 +33,7 @@ from prober.wire.grpc.wires import (
     WINDOW,
     Numbers,
     frame,
+    header_frames,
     renumbered,
     window_update,
 )
@@ -45,6 +49,8 @@ MAX_ANSWERS: Final = 8 * 1024 * 1024
 MAX_FRAMES: Final = 8192
 #: RST_STREAM that tells grpcio of a call that is over, whatever it was for (RFC 9113 section 7: CANCEL).
 _CANCEL: Final = (8).to_bytes(4)
+#: The first byte of a header section that sets the size of the table to 0 (RFC 7541 section 6.3).
+_NO_TABLE: Final = b"\x20"
 
 
 class Carrier:
@@ -58,6 +64,8 @@ class Carrier:
         self._outgoing = bytearray(PREFACE)
         self._open: set[int] = set()
         self._header: list[Frame] = []
+        self._decoder: Decoder | None = None
+        self._obeyed = False
         self._blocks: dict[int, list[bytes]] = {}
         self._latest = 0
         self._counted = 0
@@ -75,6 +83,10 @@ class Carrier:
     def begin(self) -> None:
         """The times of `record` begin with what is said next."""
         self._beginning = True
+
+    def mark(self) -> None:
+        """What the times are about is complete with the latest bytes, though the call goes on."""
+        self._guard.end()
 
     @property
     def record(self) -> Record:
@@ -204,11 +216,33 @@ class Carrier:
             return
         self._guard.began()
         block = header_block(first.raw[4], first.payload) + b"".join(part.payload for part in section[1:])
+        block = self._pass_header(section, block, passed)
         self._blocks.setdefault(first.stream, []).append(block)
-        for part in section:
-            self._pass(part, passed)
         if first.raw[4] & END_STREAM:
             self._open.discard(first.stream)
+
+    def _pass_header(self, section: list[Frame], block: bytes, passed: bytearray) -> bytes:
+        """Pass a header section on in a form that leaves nothing in grpcio's table; its block in that form.
+
+        We have asked for no table. A server that obeys says so first (RFC 7541 section 4.2); what others say is
+        written anew.
+        """
+        if self._decoder is None and not self._obeyed:
+            self._obeyed = block[:1] == _NO_TABLE
+        if self._obeyed:
+            for part in section:
+                self._pass(part, passed)
+            return block
+        if self._decoder is None:
+            self._decoder = Decoder(max_header_list_size=MAX_HEAD)
+        try:
+            fields = [(name, value) for name, value in self._decoder.decode(block, raw=True)]
+        except (HPACKError, IndexError) as error:
+            raise HttpBroken(Reason.PROTOCOL, f"a header section that cannot be decoded: {error}") from error
+        first = section[0]
+        frames, block = header_frames(self._numbers.back(first.stream), fields, first.raw[4] & END_STREAM)
+        passed += frames
+        return block
 
     def _take_data(self, piece: Frame, passed: bytearray) -> None:
         if piece.stream not in self._open:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import grpc
 import grpc.aio
@@ -12,6 +13,39 @@ from prober.wire.grpc.answer import Answer
 from prober.wire.grpc.carrier import Carrier
 
 Metadata = Sequence[tuple[str, str | bytes]]
+
+
+class Duplex:
+    """A call with several messages in both directions. Raises HttpBroken as `Talk.unary` does."""
+
+    def __init__(
+        self, call: grpc.aio.StreamStreamCall[bytes, bytes], ended: Callable[[grpc.aio.AioRpcError], Answer]
+    ) -> None:
+        self._call = call
+        self._ended = ended
+
+    async def ask(self, request: bytes, *, last: bool = False) -> bytes | Answer:
+        """Send one message, and wait for the next one of the server; an Answer is the end of the call."""
+        try:
+            await self._call.write(request)
+            if last:
+                await self._call.done_writing()
+        except grpc.aio.AioRpcError as error:
+            return self._ended(error)
+        except asyncio.InvalidStateError:  # it has ended already: reading says how
+            pass
+        return await self.receive()
+
+    async def receive(self) -> bytes | Answer:
+        """The server's next message; an Answer is the end of the call."""
+        call = self._call
+        try:
+            message = await call.read()
+            if isinstance(message, bytes):
+                return message
+            return Answer((await call.code()).name, await call.details() or "", _pairs(await call.trailing_metadata()))
+        except grpc.aio.AioRpcError as error:
+            return self._ended(error)
 
 
 class Talk:
@@ -38,27 +72,14 @@ class Talk:
         return Answer("OK", "", _pairs(trailers), payload)
 
     @contextlib.asynccontextmanager
-    async def stream(
-        self, method: str, requests: Sequence[bytes], metadata: Metadata, timeout: float | None
-    ) -> AsyncIterator[grpc.aio.StreamStreamCall[bytes, bytes]]:
-        """A call that is answered by several messages: the block takes them with `receive`; cancelled at its end."""
+    async def duplex(self, method: str, metadata: Metadata, timeout: float | None) -> AsyncIterator[Duplex]:
+        """A call with several messages in both directions; cancelled at the end of the block."""
         ask: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(method)
-        call = ask(iter(requests), metadata=tuple(metadata), timeout=timeout)
+        call = ask(metadata=tuple(metadata), timeout=timeout)
         try:
-            yield call
+            yield Duplex(call, self._ended)
         finally:
             call.cancel()
-
-    async def receive(self, call: grpc.aio.StreamStreamCall[bytes, bytes]) -> bytes | Answer:
-        """The next message of `call`, or how it ended. Raises HttpBroken as `unary`."""
-        try:
-            message = await call.read()
-            if not isinstance(message, bytes):  # the end of the stream
-                code = await call.code()
-                return Answer(code.name, await call.details() or "", _pairs(await call.trailing_metadata()))
-        except grpc.aio.AioRpcError as error:
-            return self._ended(error)
-        return message
 
     def _ended(self, error: grpc.aio.AioRpcError) -> Answer:
         if self.carrier.broken is not None:

@@ -6,9 +6,10 @@ RFC 9113. grpcio numbers its streams on and on; on the connection of a climb the
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Final
 
-from prober.wire.http.frames import CONTINUATION, DATA, GOAWAY, HEADERS, SETTINGS, Frame, Frames
+from prober.wire.http.frames import CONTINUATION, DATA, GOAWAY, HEADERS, MAX_FRAME, SETTINGS, Frame, Frames
 from prober.wire.http.guard import MAX_HEAD
 
 RST_STREAM, PUSH_PROMISE, PING, WINDOW_UPDATE = 0x3, 0x5, 0x6, 0x8
@@ -46,6 +47,27 @@ GREETING: Final = settings({1: 0, 4: _LARGEST_WINDOW}) + window_update(0, _LARGE
 #: Bytes that grpcio may still send before that window has to be opened again.
 _LOW: Final = 2**30
 SETTINGS_ACK: Final = frame(SETTINGS, ACK)
+
+
+def header_frames(stream: int, fields: Iterable[tuple[bytes, bytes]], flags: int) -> tuple[bytes, bytes]:
+    """A header section for a decoder without a table, and its block: every field literal (RFC 7541 section 6.2.2)."""
+    block = b"\x20" + b"".join(b"\0" + _string(name) + _string(value) for name, value in fields)
+    pieces = [block[at : at + MAX_FRAME] for at in range(0, len(block), MAX_FRAME)]
+    frames = frame(HEADERS, flags | (END_HEADERS if len(pieces) == 1 else 0), stream, pieces[0])
+    for position, piece in enumerate(pieces[1:], 2):
+        frames += frame(CONTINUATION, END_HEADERS if position == len(pieces) else 0, stream, piece)
+    return frames, block
+
+
+def _string(text: bytes) -> bytes:
+    """A string literal without Huffman's code (RFC 7541 sections 5.1 and 5.2)."""
+    length = len(text)
+    if length < 127:
+        return bytes([length]) + text
+    head, length = b"\x7f", length - 127
+    while length >= 128:
+        head, length = head + bytes([length & 127 | 128]), length >> 7
+    return head + bytes([length]) + text
 
 
 def renumbered(raw: bytes, stream: int) -> bytes:
@@ -122,5 +144,6 @@ class Numbers:
 
 __all__ = [
     "ACK", "CONTINUATION", "DATA", "END_HEADERS", "END_STREAM", "GOAWAY", "HEADERS", "PING", "PREFACE", "PUSH_PROMISE",
-    "RST_STREAM", "SETTINGS", "SETTINGS_ACK", "WINDOW", "Client", "Numbers", "frame", "renumbered", "window_update",
+    "RST_STREAM", "SETTINGS", "SETTINGS_ACK", "WINDOW", "Client", "Numbers", "frame", "header_frames",
+    "renumbered", "window_update",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from h2.errors import ErrorCodes
 
 from prober.lab.tls import make_context
 from prober.reasons import Kind, Layer, Reason
+from tests.support import payments
 from tests.support.http import Handler, Http2Peer, frame, response, says, serving, speaks_http2
 from tests.support.scenarios import ENOUGH, NAME, SHORT, Place, Shown, add, shows
 from tests.support.scenarios.servers import listening
@@ -100,3 +101,13 @@ async def a_client_certificate_that_tls_1_3_asks_for(place: Place) -> Shown:
     context.set_alpn_protocols(["h2"])
     async with listening(place.family, speaks(context)) as port:
         return await place.climb(place.cell(Kind.GRPC, "grpcs", port))
+
+
+@shows(Layer.GRPC, Reason.BODY)
+async def a_message_that_is_not_as_expected(place: Place) -> Shown:
+    async with payments.serving(payments.Payments(), place.family) as server:
+        cell = place.cell(
+            Kind.GRPC, "grpc", server.port, host=place.address, options={"grpc": {"call": f"{payments.SERVICE}/Get"}},
+            expect={"body_json": {"$.amount.currency": "CHF"}},
+        )  # fmt: skip
+        return await place.climb(cell)
