@@ -87,6 +87,11 @@ def _proxy(_run: Run, evidence: Mapping[str, Any]) -> Facts:
 
 
 def _tls(_run: Run, evidence: Mapping[str, Any]) -> Facts:
+    if awaited := (evidence.get("starttls") or {}).get("waiting_for"):
+        yield f"no {awaited}"
+    ocsp = evidence.get("ocsp") or {}
+    if (staple := ocsp.get("error") or ocsp.get("status")) not in (None, "good"):
+        yield f"OCSP: {staple}"
     days = evidence.get("days_left")
     if isinstance(days, float | int) and days < 0:
         yield f"ended {str(evidence.get('not_after', ''))[:10]}"

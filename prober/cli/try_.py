@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -25,6 +25,7 @@ from prober.export.runs import run_as_dict
 from prober.kubernetes.vantage import find_vantage, loopback_families
 from prober.model import Cell, Run, Vantage
 from prober.options import KindOptions, parse_duration
+from prober.options.tls import Starttls
 from prober.reasons import Family, Kind
 from prober.units import host_port
 
@@ -49,6 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="ask this DNS server instead of resolv.conf's; may be given again")  # fmt: skip
     parser.add_argument("--ca", type=Path, metavar="FILE", help="PEM bundle to trust instead of the system's")
     parser.add_argument("--insecure", action="store_true", help="show what is wrong with a certificate, and go on")
+    parser.add_argument("--starttls", choices=get_args(Starttls), metavar="PROTOCOL",
+                        help=f"tls://: ask for TLS in the words of {', '.join(get_args(Starttls))}")  # fmt: skip
     parser.add_argument("--http-version", choices=("auto", "1.1", "2"), default="auto", help="default: auto")
     parser.add_argument("-H", "--header", type=_header, action="append", default=[], metavar="'NAME: VALUE'",
                         help="a field of the request; may be given again")  # fmt: skip
@@ -111,6 +114,8 @@ def _cells(args: argparse.Namespace, vantage: Vantage) -> list[Cell]:
         except ValueError as error:
             refused = error
             continue
+        if args.starttls is not None and cell.kind is not Kind.TLS:
+            raise ValueError(f"--starttls is for tls:// URLs, this is kind {cell.kind}")
         cells.append(replace(cell, endpoint=replace(cell.endpoint, connect=args.connect)) if args.connect else cell)
     if not cells:
         raise refused
@@ -131,7 +136,7 @@ def _families(args: argparse.Namespace, vantage: Vantage) -> Sequence[Family]:
 def _options(args: argparse.Namespace) -> KindOptions:
     blocks: dict[str, dict[str, Any]] = {
         "http": {"version": args.http_version, "headers": dict(args.header), "follow": args.follow},
-        "tls": {"ca_file": args.ca, "verify": not args.insecure},
+        "tls": {"ca_file": args.ca, "verify": not args.insecure, "starttls": args.starttls},
         "resolver": {"servers": tuple(args.server or ())},
     }
     return KindOptions.model_validate(blocks)

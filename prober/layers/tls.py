@@ -13,7 +13,7 @@ from typing import Final
 from prober.addresses import is_literal
 from prober.layers.base import Ascent, Failed, network_time
 from prober.layers.tls_judge import judge
-from prober.layers.tls_record import record
+from prober.layers.tls_record import record_chain, record_connection
 from prober.model import Cell
 from prober.reasons import Kind, Reason
 from prober.wire.starttls import DIALOGUES, StarttlsError
@@ -98,14 +98,15 @@ async def _ask_for_tls(ascent: Ascent, below: Stream, name: str) -> None:
 
 def _examine(ascent: Ascent, stream: TlsStream, settings: TlsSettings, name: str) -> None:
     """Put down what the handshake showed, then judge it."""
-    links = ascent.kit.get(Links)
+    record_connection(ascent, stream)
     try:
-        chain = links.sent(stream.connection)
+        chain = ascent.kit.get(Links).sent(stream.connection)
     except ValueError as error:
-        record(ascent, stream, ())
         raise Failed(Reason.HANDSHAKE, f"a certificate of the chain can't be read: {error}") from error
-    record(ascent, stream, chain)
-    judge(ascent, stream, chain, settings, name)
+    try:
+        judge(ascent, stream, chain, settings, name)
+    finally:
+        record_chain(ascent, chain)
     demanded = _demanded(ascent.cell)
     if demanded and stream.alpn not in demanded:
         raise Failed(Reason.NO_ALPN, f"offered {', '.join(ascent.cell.alpn)}, the server chose {stream.alpn}")

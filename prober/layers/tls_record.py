@@ -15,8 +15,8 @@ from prober.wire.tls import TlsStream
 MAX_NAMES, MAX_LINKS, MAX_AUTHORITIES = 20, 10, 10
 
 
-def record(ascent: Ascent, stream: TlsStream, chain: tuple[Link, ...]) -> None:
-    """Put down the facts of the connection and of the chain as it was sent."""
+def record_connection(ascent: Ascent, stream: TlsStream) -> None:
+    """Put down the facts of the connection: what was agreed on, and who asked for a client certificate."""
     connection, tls = stream.connection, ascent.cell.options.tls
     version = connection.get_protocol_version_name()
     ascent.evidence.update(
@@ -34,33 +34,41 @@ def record(ascent: Ascent, stream: TlsStream, chain: tuple[Link, ...]) -> None:
             "sent": tls.certificate_file is not None,
             "authorities": [name.rfc4514_string()[:200] for name in authorities],
         }
+
+
+def record_chain(ascent: Ascent, chain: tuple[Link, ...]) -> None:
+    """Put down the facts of the chain as it was sent, what people ask for first."""
     if chain:
-        ascent.evidence.update(_chain(chain))
-        ends = chain[0].facts.not_after
-        ascent.evidence["days_left"] = round((ends - datetime.now(UTC)).total_seconds() / 86400, 1)
+        first, rest = _facts(chain)
+        ascent.evidence.update(first)
+        left = (chain[0].facts.not_after - datetime.now(UTC)).total_seconds() / 86400
+        ascent.evidence["days_left"] = round(left, 1)
+        ascent.evidence.update(rest)
 
 
 @lru_cache(maxsize=4096)
-def _chain(chain: tuple[Link, ...]) -> Mapping[str, Any]:
+def _facts(chain: tuple[Link, ...]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The facts that a chain always has: made once, whatever number of runs meet it. Nobody changes them."""
     leaf = chain[0].facts
-    facts: dict[str, Any] = {
+    first = {
         "subject": leaf.subject,
         "issuer": leaf.issuer,
         "names": list(leaf.names[:MAX_NAMES]),
-        "key": leaf.key,
-        "signature": leaf.signature,
-        "fingerprint": chain[0].fingerprint.hex(),
         "not_before": leaf.not_before.isoformat(),
         "not_after": leaf.not_after.isoformat(),
         "not_after_timestamp": min(link.facts.not_after for link in chain).timestamp(),
+    }
+    rest: dict[str, Any] = {
+        "key": leaf.key,
+        "signature": leaf.signature,
         "chain": [
             {"subject": link.facts.subject, "issuer": link.facts.issuer, "not_after": link.facts.not_after.isoformat()}
             for link in chain[:MAX_LINKS]
         ],
+        "fingerprint": chain[0].fingerprint.hex(),
     }
     if leaf.must_staple:
-        facts["must_staple"] = True
+        rest["must_staple"] = True
     if leaf.timestamps:
-        facts["timestamps"] = leaf.timestamps
-    return facts
+        rest["timestamps"] = leaf.timestamps
+    return first, rest

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
 import pytest
 
 from prober.cli.main import main
+from prober.lab.certificates import CertificateFiles
+from prober.lab.tls import make_context
 from prober.reasons import Family
 from tests.support.cells import FAMILIES, LOOPBACK, has_ipv6
 from tests.support.dns import name_server
@@ -143,3 +146,22 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(capsys: pytest.CaptureF
     said = capsys.readouterr().err
     assert "http://***@127.0.0.1:1/: user names and passwords don't belong in a URL" in said
     assert "s3cret" not in said
+
+
+def test_starttls_is_tried_in_the_words_of_the_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = CertificateFiles(tmp_path)
+    context = make_context(files, ["127.0.0.1"])
+
+    def postgres(sock: socket.socket) -> None:
+        sock.recv(8)
+        sock.sendall(b"S")
+        with context.wrap_socket(sock, server_side=True) as tls:
+            read_to_the_end(tls)
+
+    with serve(Family.IPV4, postgres) as port:
+        arguments = ["--starttls", "postgres", "--ca", str(files.ca_file)]
+        assert main(["try", f"tls://127.0.0.1:{port}", *arguments]) == 0
+        assert main(["try", f"https://127.0.0.1:{port}/", *arguments]) == 2
+    said = capsys.readouterr()
+    assert "✓ IPv4 holds" in said.out
+    assert "--starttls is for tls:// URLs, this is kind http" in said.err
