@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two beats of the loop's watcher.
 HEARTBEAT = 0.25
+#: Seconds between two parts of a reload: a slot's runs have begun by then.
+BREATH = 0.05
 #: Seconds without a beat after which the service calls itself unhealthy.
 STALL = 10.0
 #: Descriptors that are not for probes: the web server, files, the API server.
@@ -134,12 +136,13 @@ class Service:
             self._events.missed(cause, runs)
 
     async def _take(self, matrix: Matrix) -> None:
-        """Put a matrix in force. The loop gets a turn between the parts: each leaves alone what it does not know."""
+        """Put a matrix in force. The parts leave alone what they do not know: so the runs that wait for one part to be
+        done (some ms with thousands of cells) may begin before the next."""
         before = self._reloader.matrix.cells
         for part in (self.board, self._metrics, self._endpoints, self._scheduler):
             if part is not None:
                 part.set_cells(matrix.cells)
-                await asyncio.sleep(0)
+                await asyncio.sleep(BREATH if self._probing else 0)
         self._itself.cells(len(matrix.cells))
         self._itself.reloaded(True, matrix.hash, time.time())
         garbage.settle()

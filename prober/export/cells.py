@@ -48,6 +48,8 @@ class CellMetrics:
         for cell_id in before.keys() - kept:
             self._say(before[cell_id], frozenset())
         accounts = list(self._accounts.values())
+        if accounts == self._owners[Owner.CELL]:
+            return  # nothing changed: what was rendered of these lists stays good
         self._owners[Owner.CELL] = accounts
         self._owners[Owner.LOOKUP] = _share_lookups(accounts)
         self._owners[Owner.TARGET] = self._share_targets(accounts)
@@ -96,7 +98,7 @@ def _share_lookups(accounts: Sequence[CellAccount]) -> Sequence[Account]:
     kept = {account.lookup.labels: account.lookup for account in accounts if account.lookup is not None}
     shared: dict[tuple[str, ...], LookupAccount] = {}
     for account in accounts:
-        labels = lookup_labels(account.cell)
+        labels = lookup_labels(account.cell) if account.lookup is None else account.lookup.labels
         if labels not in shared:
             shared[labels] = kept.get(labels) or LookupAccount(labels, account.shape)
         account.lookup = shared[labels]

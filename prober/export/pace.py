@@ -9,8 +9,8 @@ from time import perf_counter
 SLICE = 0.0005
 #: A turn of the loop that takes no longer had nothing else to do.
 IDLE = 0.00008
-#: Seconds after which the work goes on however busy the loop is: it gets a tenth of the time then.
-PATIENCE = 0.005
+#: Seconds after which the work goes on however busy the loop is: it gets a fifth of the time then.
+PATIENCE = 0.002
 
 
 class Pace:
