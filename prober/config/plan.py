@@ -82,6 +82,7 @@ def rate_of(cell: Cell) -> Rate:
     ladder = cell.ladder
     packets = queries * QUERY_PACKETS[transport]
     packets += 2 * cell.options.icmp.count if Layer.ICMP in ladder else 0
+    packets += sum(2 * ((step.send is not None) + (step.expect is not None)) for step in cell.options.tcp.steps)
     packets += sum(PACKETS[layer] for layer in ladder if layer in PACKETS)
     packets += PACKETS[Layer.TLS] if Layer.GRPC in ladder and Layer.TLS in ladder else 0
     connections = (Layer.TCP in ladder) + (Layer.GRPC in ladder) + (queries if transport == "tcp" else 0)

@@ -31,6 +31,7 @@ from prober.wire.stamps import ANCILLARY_BYTES, Instant, elapsed, kernel_stamp, 
 
 _HEAD: Final = 512  # bytes: enough of a reply for its headers and the token, or of an error for the request in it
 _BATCH: Final = 64  # replies read at one wake-up: a flood must not hold the event loop
+_NEAR: Final = 30e-6  # seconds: no wire and no second machine in between
 _IP_RECVTTL: Final = 12  # linux/in.h; not in Python's socket module
 # Raw sockets get every ICMP message of the host; these let echo replies alone through: a set bit is a type that is not
 # (raw(7) ICMP_FILTER; RFC 3542 section 3.2)
@@ -75,6 +76,9 @@ class EchoSocket:
         """By number: requests whose stamp of leaving is still to come."""
         self._number = 0
         self._turn = 0
+        self._near = False
+        """The latest reply came from this machine, as it seems: sendto does all of its work."""
+        self._unanswered = 0
         self._set_up()
         self.loop.add_reader(self._socket.fileno(), self._readable)
 
@@ -111,6 +115,7 @@ class EchoSocket:
             found = socket.getaddrinfo(address, 0, self._socket.family, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
             peer = found[0][4]  # type: ignore[assignment]  # four parts, of which ours are the first two
         self._waiting[echo.sequence] = echo
+        self._unanswered += 1
         try:
             self._transmit(echo, packet, peer)
         except BaseException:
@@ -120,7 +125,8 @@ class EchoSocket:
 
     def forget(self, echo: Echo) -> None:
         """Wait for `echo` no longer; a reply that comes later finds nobody."""
-        self._waiting.pop(echo.sequence, None)
+        if self._waiting.pop(echo.sequence, None) is not None:
+            self._unanswered -= echo.answer.cancelled() or not echo.answer.done()
         self._leaving.pop(echo.number, None)
         echo.answer.cancel()
 
@@ -155,6 +161,8 @@ class EchoSocket:
             self._leaving[echo.number] = echo
             self._number = (self._number + 1) & 0xFFFFFFFF
             self._read_one()  # as a rule the stamp of this very request: nothing is left to wake the loop for
+        if self._near:  # the reply may be here already, and then no turn of the loop is needed
+            self._readable()
 
     def _transmit_again(self, echo: Echo, packet: bytes, peer: tuple[str, int]) -> None:
         echo.sent = Instant.now()
@@ -183,7 +191,7 @@ class EchoSocket:
                 self._read_errors()
                 continue
             self._take(packet, ancillary, source[0])
-            if not self._waiting:
+            if not self._unanswered:
                 return
 
     def _read_errors(self) -> int | None:
@@ -225,6 +233,7 @@ class EchoSocket:
                 return
             took = elapsed(echo.sent, seen, kernel_stamp(ancillary), echo.left_ns)
             self._turn += 1
+            self._near = took.seconds < _NEAR
             self._settle(echo, EchoReply(took, packet[8] if headed else _hop_limit(ancillary), source, self._turn))
 
     def _take_error(self, packet: bytes, source: str) -> None:
@@ -236,10 +245,10 @@ class EchoSocket:
             version = 6 if self.family is Family.IPV6 else 4
             self._settle(self._waiting.get(error.sequence), IcmpError(version, error.type, error.code, source))
 
-    @staticmethod
-    def _settle(echo: Echo | None, answer: EchoReply | IcmpError) -> None:
+    def _settle(self, echo: Echo | None, answer: EchoReply | IcmpError) -> None:
         if echo is not None and not echo.answer.done():
             echo.answer.set_result(answer)
+            self._unanswered -= 1
 
 
 class Pinger:

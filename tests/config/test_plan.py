@@ -24,6 +24,7 @@ COSTS: list[tuple[str, Kind | None, dict[str, Any], int, int]] = [
     ("icmp://192.0.2.1", None, {"icmp": {"count": 3}}, 6, 0),
     ("icmp://example.com.", None, {}, 4, 0),
     ("tcp://192.0.2.1:1", None, {}, 7, 1),
+    ("tcp://192.0.2.1:1", None, {"tcp": {"dialogue": [{"expect": "a"}, {"send": "b", "expect": "c"}]}}, 7 + 6, 1),
     ("tcp://example.com:1", None, {}, 7 + 4 * 2, 1),
     ("tcp://a.b.c.d.e.example:1", None, {}, 7 + 2, 1),
     ("tcp://example.com:1", None, {"resolver": {"search": ["x.y"], "ndots": 2}}, 7 + 2 * 2, 1),

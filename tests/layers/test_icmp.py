@@ -72,6 +72,7 @@ async def test_twenty_at_once_over_one_socket_are_never_mixed(kit: Kit, family: 
     assert all(run.ok for run in runs)
     assert [run.outcomes[-1].evidence["received"] for run in runs] == [5] * 20
     assert kit.get(Pinger).socket(family)._waiting == {}
+    assert kit.get(Pinger).socket(family)._unanswered == 0
 
 
 async def test_families_do_not_disturb_each_other(kit: Kit) -> None:
@@ -103,6 +104,7 @@ async def test_silence_lasts_until_the_deadline_and_is_counted(kit: Kit, monkeyp
     assert run.outcomes[-1].reason is Reason.TIMEOUT
     assert run.outcomes[-1].evidence.items() >= {"sent": 2, "received": 0}.items()
     assert kit.get(Pinger).socket(Family.IPV4)._waiting == {}
+    assert kit.get(Pinger).socket(Family.IPV4)._unanswered == 0
 
 
 @pytest.mark.parametrize(

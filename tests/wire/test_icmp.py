@@ -181,3 +181,19 @@ async def test_requests_that_could_not_be_sent_do_not_shift_the_numbers(monkeypa
         assert not LINUX or echo.left_ns is not None
         sock.forget(echo)
     pinger.close()
+
+
+async def test_a_reply_from_this_machine_is_read_in_the_turn_of_its_request() -> None:
+    """After the first one has shown how near it is; a far target costs the loop its wake-up, and nothing more."""
+    pinger = Pinger()
+    try:
+        sock = pinger.socket(Family.IPV4)
+    except OSError as error:
+        pytest.skip(f"no ICMP socket here: {error}")
+    sock._near = True
+    echo = sock.send("127.0.0.1", 16)
+    assert not LINUX or echo.answer.done()
+    assert isinstance(await echo.answer, EchoReply)
+    sock.forget(echo)
+    assert sock._unanswered == 0
+    pinger.close()
