@@ -1,5 +1,5 @@
 # Two commands: `make demo` and `make test`. Both set everything up in .venv; nothing else of the machine is touched.
-# Options: PYTHON=python3.13  FAULT=name (demo)  ARGS="…" (demo, test, bench)
+# Options: PYTHON=python3.13  FAULT=name (demo)  ARGS="…" (demo, test, bench)  EXAMPLES=n (fuzz)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean setup setup-dev
+.PHONY: help demo test check fuzz bench lock clean setup setup-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ check: setup-dev ## format, lint, types, import rules, lock files: what CI runs
 	@echo "imports" && $(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@if command -v uv >/dev/null; then echo "lock" && uv lock --check --quiet; else echo "lock: skipped, no uv"; fi
 	@echo "all good"
+
+fuzz: setup-dev ## the parsers on as many random inputs as you like: make fuzz EXAMPLES=100000
+	@PROBER_FUZZ=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest --timeout 0 tests/fuzz tests/wire/test_http_fuzz.py $(ARGS)
 
 bench: setup-dev ## the benchmarks
 	@set -e; for file in $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)); do \

@@ -4,7 +4,8 @@ Each run goes the whole way: climb, board, metrics, verdict, reproducer line, JS
 once the caches are warm, in the middle and at the end, with no climb under way: resident memory, open descriptors,
 tasks, objects that Python counts. Exit code 1 if one of them has grown.
 
-Run: `python benchmarks/soak.py [--runs N] [--seed S]`; a minute or two as it stands, `--runs 200000` for the whole.
+Run: `python benchmarks/soak.py [--runs N] [--seed S] [--kind K]`; two minutes as it stands, `--runs 200000` for the
+whole.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from prober.lab.faults import FAULTS
 from prober.lab.process import LabProcess
 from prober.layers.base import Kit
 from prober.model import Cell
+from prober.reasons import Kind
 
 DESCRIPTORS = Path("/proc/self/fd")
 #: Climbs under way at once.
@@ -141,13 +143,13 @@ class Soak:
         await self._kit.close()
 
 
-async def soak(runs: int, seed: int) -> int:
+async def soak(runs: int, seed: int, kinds: Sequence[Kind]) -> int:
     """Print what is held and what the runs came to; the exit code."""
     lab = await LabProcess.start()
     endpoints = Endpoints(ApiAccess.of(lab.kubernetes))
     vantage = replace(find_vantage(), families=loopback_families(), resolver_families=loopback_families())
     config = load_text(lab.config_text, "probes.yaml", {})
-    cells = [replace(cell, timeout=TIMEOUT) for cell in expand(config, vantage)]
+    cells = [replace(cell, timeout=TIMEOUT) for cell in expand(config, vantage) if cell.kind in kinds]
     endpoints.set_cells(cells)
     await endpoints.start()
     going = Soak(lab, cells, endpoints)
@@ -187,9 +189,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kind", action="append", choices=[*Kind], help="these alone: to find which one leaks")
     options = parser.parse_args()
     say_machine()
-    return asyncio.run(soak(max(options.runs, CHANGES), options.seed))
+    return asyncio.run(soak(max(options.runs, CHANGES), options.seed, options.kind or [*Kind]))
 
 
 if __name__ == "__main__":

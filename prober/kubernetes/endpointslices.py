@@ -63,10 +63,13 @@ class _Service:
     """Answers already given, until the next change."""
 
     def put(self, item: Mapping[str, Any]) -> None:
-        """Take on a slice as it is now."""
+        """Take on a slice as it is now. ApiError for what is none."""
         self.merged.clear()
         name = item["metadata"]["name"]
-        parsed = parse_slice(item)
+        try:
+            parsed = parse_slice(item)
+        except ValueError as error:
+            raise ApiError(f"{name}: {error}") from error
         if parsed is None:
             self.slices.pop(name, None)
         else:

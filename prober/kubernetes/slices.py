@@ -29,8 +29,15 @@ def parse_slice(item: Mapping[str, Any]) -> Slice | None:
     """The values of an EndpointSlice; None for one that holds names (`addressType: FQDN`).
 
     An endpoint without a `ready` condition counts as ready, and of several addresses the first is used, as
-    kube-proxy does (the API's documentation of EndpointConditions and Endpoint).
+    kube-proxy does (the API's documentation of EndpointConditions and Endpoint). ValueError for what is no slice.
     """
+    try:
+        return _parsed(item)
+    except (AttributeError, TypeError, LookupError) as error:
+        raise ValueError(f"no EndpointSlice: {error}") from error
+
+
+def _parsed(item: Mapping[str, Any]) -> Slice | None:
     family = _FAMILIES.get(item.get("addressType", ""))
     if family is None:
         return None
@@ -38,12 +45,14 @@ def parse_slice(item: Mapping[str, Any]) -> Slice | None:
     for endpoint in item.get("endpoints") or ():
         conditions = endpoint.get("conditions") or {}
         if conditions.get("ready") is not False and endpoint.get("addresses"):
-            ready.add(ip_address(endpoint["addresses"][0]))
+            ready.add(ip_address(str(endpoint["addresses"][0])))
     ports = {
         port.get("name") or "": port["port"]
         for port in item.get("ports") or ()
         if port.get("port") is not None and port.get("protocol", "TCP") == "TCP"
     }
+    if not all(type(number) is int for number in ports.values()):
+        raise ValueError(f"no EndpointSlice: a port is no number: {ports}"[:200])
     return Slice(family, frozenset(ready), ports)
 
 

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.reasons import REASONS, Layer, Reason
 from prober.wire.http import Call, HttpBroken, HttpClient, Record, Version
+from tests.support.fuzz import Recorded, fuzzed
 from tests.support.http import frame, response
 
 CALL = Call("GET", "http", "example.com", "/", [(b"host", b"example.com")])
-
-
-class Recorded:
-    """A stream whose peer says `pieces` and ends."""
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = [piece for piece in pieces if piece]
-
-    async def receive(self, max_bytes: int = 65536) -> bytes:
-        return self._pieces.pop(0) if self._pieces else b""
-
-    async def send(self, data: bytes) -> None:
-        """Taken and forgotten."""
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 async def exchange(pieces: list[bytes], version: Version) -> Reason | None:
@@ -55,7 +40,7 @@ FRAMES = st.builds(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@fuzzed(300)
 @given(frames=st.lists(FRAMES, max_size=12), cut=st.integers(1, 60))
 async def test_any_frames(frames: list[bytes], cut: int) -> None:
     data = frame(4) + b"".join(frames)
@@ -69,7 +54,7 @@ VERSIONS: list[Version] = ["1.1", "2"]
 PLACES = st.integers(0, len(MESSAGE))
 
 
-@settings(max_examples=400, deadline=None)
+@fuzzed(200)
 @given(position=PLACES, noise=st.binary(max_size=8), drop=st.integers(0, 9), version=st.sampled_from(VERSIONS))
 async def test_any_damage_to_a_message(position: int, noise: bytes, drop: int, version: Version) -> None:
     assert allowed(await exchange([MESSAGE[:position], noise + MESSAGE[position + drop :]], version))
