@@ -12,7 +12,7 @@ from prober.reasons import Reason
 from prober.wire.certificates import Link
 from prober.wire.issuers import SeenIssuers, issuer_of, misses_intermediate, trusted_organizations
 from prober.wire.ocsp import Staple, read_staple
-from prober.wire.openssl import VerifyError
+from prober.wire.openssl import VerifyError, system_bundle
 from prober.wire.tls import TlsStream
 from prober.wire.tls_context import TlsSettings
 from prober.wire.tls_links import Links
@@ -66,9 +66,10 @@ def judge(ascent: Ascent, stream: TlsStream, chain: Sequence[Link], settings: Tl
 def _reason_of(error: VerifyError, chain: Sequence[Link], settings: TlsSettings, seen: SeenIssuers) -> Reason:
     if error.number in _UNKNOWN_ISSUER:
         trusted: frozenset[str] = frozenset()
-        if settings.ca_file is not None:
+        bundle = settings.ca_file or system_bundle()
+        if bundle is not None:
             with contextlib.suppress(OSError, ValueError):  # the bundle changed under us: trust nobody's word
-                trusted = trusted_organizations(settings.ca_file, settings.ca_file.stat().st_mtime_ns)
+                trusted = trusted_organizations(bundle)
         return Reason.INCOMPLETE_CHAIN if misses_intermediate(chain, trusted, seen) else Reason.UNKNOWN_AUTHORITY
     return VERIFY_REASONS.get(error.number, Reason.HANDSHAKE)
 

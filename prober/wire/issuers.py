@@ -84,10 +84,12 @@ def _may_have_issued(above: Link, below: Link) -> bool:
     return above.certificate.subject == below.certificate.issuer and (not key or not wanted or key == wanted)
 
 
+def trusted_organizations(bundle: Path) -> frozenset[str]:
+    """Organizations of the authorities in a PEM bundle. OSError or ValueError where it can't be read."""
+    return _organizations(bundle, bundle.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=64)
-def trusted_organizations(bundle: Path | None, _stamp: int = 0) -> frozenset[str]:
-    """Organizations of the authorities in a PEM bundle; none for the system's, whose leaves name their issuer's URL."""
-    if bundle is None:
-        return frozenset()
+def _organizations(bundle: Path, _stamp: int) -> frozenset[str]:
     certificates = x509.load_pem_x509_certificates(bundle.read_bytes())
     return frozenset(attribute(c.subject, NameOID.ORGANIZATION_NAME) for c in certificates) - {""}

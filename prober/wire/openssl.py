@@ -6,8 +6,10 @@ Callbacks here run inside a handshake: they may not raise.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -110,3 +112,11 @@ def certificate(pointer: Any) -> x509.Certificate:
     """The certificate behind `pointer`, parsed. ValueError where it can't be."""
     _lib.X509_up_ref(pointer)
     return crypto.X509._from_raw_x509_ptr(pointer).to_cryptography()
+
+
+def system_bundle() -> Path | None:
+    """The file of authorities that `set_default_verify_paths` trusts; None where there is none (a directory, say)."""
+    named = os.environ.get("SSL_CERT_FILE")
+    default = _ffi.string(_lib.X509_get_default_cert_file()).decode()
+    places = (named,) if named else (default, *SSL._CERTIFICATE_FILE_LOCATIONS)
+    return next((Path(place) for place in places if Path(place).is_file()), None)

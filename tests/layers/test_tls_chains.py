@@ -23,8 +23,8 @@ from tests.support.staples import NAME, Party
 from tests.support.threaded import read_to_the_end, serve
 
 
-async def shake(port: int, ca_file: Path, kit: Kit | None = None) -> Run:
-    cell = make_cell(Kind.TLS, "tls", NAME, port, options={"tls": {"ca_file": str(ca_file)}})
+async def shake(port: int, ca_file: Path | None, kit: Kit | None = None) -> Run:
+    cell = make_cell(Kind.TLS, "tls", NAME, port, options={"tls": {"ca_file": ca_file}})
     (run,) = await climb(cell, kit or Kit(), found=[(LOOPBACK[Family.IPV4], port)])
     return run
 
@@ -95,6 +95,25 @@ async def test_chains_with_a_gap_are_incomplete_and_those_of_strangers_are_not(t
         with serve(Family.IPV4, read_to_the_end, chain_of(tmp_path, *parties)) as port:
             run = await shake(port, ours.ca_file, kit=kit)
         assert reason_of(run) is reason, ([p.certificate.subject for p in parties], run.outcomes[-1].evidence)
+
+
+@pytest.mark.parametrize("system", [False, True], ids=["own bundle", "the system's"])
+@pytest.mark.parametrize(("trusts", "reason"), [
+    ("Example Trust", Reason.INCOMPLETE_CHAIN), ("Another Trust", Reason.UNKNOWN_AUTHORITY),
+])  # fmt: skip
+async def test_an_issuer_of_a_trusted_organization_is_an_intermediate_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: bool, trusts: str, reason: Reason
+) -> None:
+    """With the system's authorities as with a bundle of one's own: Example Trust signs with more than one key."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(Party("Root", organization=trusts).pem)
+    gone = Party("G2", organization="Example Trust")
+    leaf = Party(NAME, gone, x509.SubjectAlternativeName([x509.DNSName(NAME)]))
+    if system:
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    with serve(Family.IPV4, read_to_the_end, chain_of(tmp_path, leaf)) as port:
+        run = await shake(port, None if system else bundle)
+    assert reason_of(run) is reason
 
 
 async def test_an_expired_intermediate_is_told_apart_from_an_expired_leaf(tmp_path: Path) -> None:

@@ -29,10 +29,13 @@ class Party:
 
     def __init__(
         self, name: str, issuer: Party | None = None, *extensions: x509.ExtensionType, key: Key | None = None,
-        days: tuple[int, int] = (-2, 30),
+        days: tuple[int, int] = (-2, 30), organization: str | None = None,
     ) -> None:  # fmt: skip
         self.key: Key = key or ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
+        if organization is not None:
+            attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+        subject = x509.Name(attributes)
         now = datetime.now(UTC)
         builder = x509.CertificateBuilder(
             issuer.certificate.subject if issuer else subject, subject, self.key.public_key(),
