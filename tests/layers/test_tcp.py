@@ -134,6 +134,7 @@ FAR_SIDE = {
     "17": (Reason.UNREACHABLE, "11/0", "3/0"),
     "18": (Reason.REFUSED, None, None),
     "19": (Reason.TIMEOUT, None, None),
+    "20": (Reason.TIMEOUT, None, None),
 }
 
 
@@ -167,6 +168,14 @@ def test_silence_keeps_what_the_kernel_did_about_it(far_side: dict[str, dict[str
     assert isinstance(short, dict)
     assert isinstance(long, dict)
     assert (short["retransmits"], long["retransmits"]) == (0, 1)
+
+
+@pytest.mark.parametrize("net", ["10.9.0.", "fd00:9::"], ids=["ipv4", "ipv6"])
+def test_so_does_a_connect_that_the_kernel_gives_up(far_side: dict[str, dict[str, object]], net: str) -> None:
+    evidence = far_side[net + "20"]["evidence"]
+    assert isinstance(evidence, dict)
+    assert evidence["errno"] == "ETIMEDOUT"
+    assert evidence["retransmits"] >= 1
 
 
 @pytest.mark.parametrize("net", ["10.9.0.", "fd00:9::"], ids=["ipv4", "ipv6"])

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 from prober.engine.climb import climb
 from prober.layers.base import Kit
@@ -23,7 +24,9 @@ from prober.options import KindOptions
 from prober.reasons import Family, Kind
 
 # last byte of the destination → what the far side does with a SYN; ICMP as (type, code) per family
-SILENT, RST, RST_BY_CLASS, SILENT_FOR_LONG = 10, 11, 18, 19
+SILENT, RST, RST_BY_CLASS, SILENT_FOR_LONG, SILENT_UNTIL_GIVEN_UP = 10, 11, 18, 19, 20
+#: Seconds of a climb to them.
+PATIENCE = {SILENT_FOR_LONG: 1.4, SILENT_UNTIL_GIVEN_UP: 8.0}
 ICMP4 = {12: (3, 3), 13: (3, 13), 14: (3, 1), 15: (3, 0), 16: (3, 9), 17: (11, 0)}
 ICMP6 = {12: (1, 4), 13: (1, 1), 14: (1, 3), 15: (1, 0), 16: (1, 5), 17: (3, 0)}
 EXPEDITED = 46
@@ -123,8 +126,8 @@ async def main(addresses: list[str]) -> None:
 
     async def far(address: str) -> tuple[Run, ...]:
         family = Family.IPV6 if ":" in address else Family.IPV4
-        timeout = 1.4 if address.endswith(str(SILENT_FOR_LONG)) else 0.5
-        return await climb(cell(family, address, timeout), kit, found=[(address, 80)])
+        last = int(address.replace(":", ".").rpartition(".")[2])
+        return await climb(cell(family, address, PATIENCE.get(last, 0.5)), kit, found=[(address, 80)])
 
     for address, (run,) in zip(addresses, await asyncio.gather(*map(far, addresses)), strict=True):
         outcome = run.outcomes[-1]
@@ -134,5 +137,6 @@ async def main(addresses: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    Path("/proc/sys/net/ipv4/tcp_syn_retries").write_text("1")  # of both families: the kernel gives up after 3 s
     threading.Thread(target=play, args=(open_tun(),), daemon=True).start()
     asyncio.run(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from prober.reasons import Family
-from prober.wire import icmp
+from prober.wire import icmp, stamps
 from prober.wire.echo import Echo, EchoReply, checksum
 from prober.wire.errqueue import LINUX, IcmpError
 from prober.wire.icmp import EchoSocket, Pinger, SendFailed
@@ -196,4 +196,21 @@ async def test_a_reply_from_this_machine_is_read_in_the_turn_of_its_request() ->
     assert isinstance(await echo.answer, EchoReply)
     sock.forget(echo)
     assert sock._unanswered == 0
+    pinger.close()
+
+
+async def test_without_a_stamp_of_leaving_the_moment_before_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels refuse flags that they do not know; receipt is stamped all the same."""
+    monkeypatch.setattr(stamps, "_BOTH_WAYS", 1 << 30)
+    pinger = Pinger()
+    try:
+        sock = pinger.socket(Family.IPV4)
+    except OSError as error:
+        pytest.skip(f"no ICMP socket here: {error}")
+    assert sock._stamped is False
+    echo = sock.send("127.0.0.1", 16)
+    reply = await echo.answer
+    assert isinstance(reply, EchoReply)
+    assert echo.left_ns is None
+    assert reply.took.kernel is LINUX
     pinger.close()
