@@ -1,7 +1,8 @@
 """What a scrape costs: 10,000 cells of which 1,000 have changed since the last one, and for how long the loop is held.
 
 Run: `python -m benchmarks.scrape [--cells N] [--changed N]`. Prints, for each form of the exposition: time, CPU time,
-bytes, the longest time that a heartbeat on the same event loop was late, and what one recorded run costs.
+bytes, the longest time that a heartbeat on the same event loop was late, and what one recorded run costs. What scrapes
+add to the lag of runs under load is in `schedule.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import argparse
 import asyncio
 import gc
 import random
-import resource
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,6 +18,8 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
+from benchmarks._goals import Goals
+from benchmarks._machine import cores, pin, resident, say_machine
 from prober.export.cells import CellMetrics
 from prober.export.exposition import Exposition
 from prober.export.selfmetrics import SelfMetrics
@@ -110,14 +112,20 @@ async def measure(count: int, changed: int) -> None:
     gc.collect()
     gc.freeze()  # as the service does once it is up
     show("first scrape", [await scrape(exposition, "", "gzip")])
+    goals = Goals()
     for name, accept, encoding in FORMS:
         rounds = []
         for _ in range(5):
             record(metrics, random.sample(cells, changed))
             rounds.append(await scrape(exposition, accept, encoding))
         show(f"{changed} changed: {name}", rounds)
+        if encoding:
+            what = f"{count} cells, {changed} changed: {name}"
+            goals.add(f"{what}, median", median(took for took, *_ in rounds) * 1e3, 250, "ms")
+            goals.add(f"{what}, longest that the loop was held", max(late for *_, late in rounds) * 1e3, 20, "ms")
     show("nothing changed: text, gzip", [await scrape(exposition, "", "gzip")])
-    print(f"resident at most: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    print(f"resident at most: {resident(what='VmHWM'):.0f} MB")
+    goals.show()
 
 
 def show(name: str, rounds: list[tuple[float, float, int, float]]) -> None:
@@ -136,6 +144,8 @@ def main(arguments: Any = None) -> None:
     parser.add_argument("--changed", type=int, default=1_000)
     options = parser.parse_args(arguments)
     random.seed(1)
+    say_machine("prometheus-client")
+    pin(cores().near)
     asyncio.run(measure(options.cells, options.changed))
 
 
