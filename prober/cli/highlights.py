@@ -42,6 +42,12 @@ def _dns(run: Run, evidence: Mapping[str, Any]) -> Facts:
         yield f"{queries} quer{'ies' if queries != 1 else 'y'}{server}"
     elif evidence.get("endpoints") == 0:
         yield "no ready endpoint"
+    if evidence.get("nsid"):
+        yield f"it is {evidence['nsid']}"
+    for error in evidence.get("ede") or ():
+        yield f"{error['name'] or 'extended error'} ({error['code']})"
+    if evidence.get("tls"):
+        yield from _tls(run, evidence["tls"])
 
 
 def _icmp(_run: Run, evidence: Mapping[str, Any]) -> Facts:

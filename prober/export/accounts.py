@@ -26,7 +26,7 @@ from prober.export.series import (
     layer_results,
     shape_of,
 )
-from prober.model import Cell, Outcome, Run
+from prober.model import Cell, Evidence, Outcome, Run
 from prober.reasons import Layer, Reason, Result
 
 _OK, _FAILED, _INTERNAL = range(len(RUN_RESULTS))
@@ -64,7 +64,7 @@ class LookupAccount(Account):
 
     def add(self, lookup: Outcome) -> None:
         """Take over `queries` and add `wasted_seconds` of a dns rung's evidence, where it gives them."""
-        queries, wasted = _number(lookup, "queries"), _number(lookup, "wasted_seconds")
+        queries, wasted = _number(lookup.evidence, "queries"), _number(lookup.evidence, "wasted_seconds")
         if queries is not None and queries != self.queries:
             self.queries = queries
             self.version += 1
@@ -135,7 +135,9 @@ class CellAccount(Account):
             if outcome.layer is Layer.ICMP:
                 self._add_echoes(outcome)
             elif outcome.layer is Layer.TLS:
-                expiry = _number(outcome, "not_after_timestamp")
+                expiry = _number(outcome.evidence, "not_after_timestamp")
+            elif outcome.layer is Layer.DNS and (tls := outcome.evidence.get("tls")) is not None:
+                expiry = _number(tls, "not_after_timestamp")  # a name server's, over TLS or HTTPS
         if run.phases and self.shape.speaks_http and run.outcomes[-1].held:
             for phase, seconds in run.phases.items():
                 if (position := _PHASE_AT.get(phase)) is not None:
@@ -145,8 +147,8 @@ class CellAccount(Account):
     def _add_echoes(self, outcome: Outcome) -> None:
         """Count the requests that left, and those that were answered."""
         at = self.layout.echoes.start
-        self.numbers[at] += _number(outcome, "sent") or 0
-        self.numbers[at + 1] += _number(outcome, "received") or 0
+        self.numbers[at] += _number(outcome.evidence, "sent") or 0
+        self.numbers[at + 1] += _number(outcome.evidence, "received") or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,8 @@ def _observe(numbers: array[float], at: int, seconds: float) -> None:
     numbers[at + _WIDTH - 1] += seconds
 
 
-def _number(outcome: Outcome, key: str) -> float | None:
-    value = outcome.evidence.get(key)
+def _number(evidence: Evidence, key: str) -> float | None:
+    value = evidence.get(key)
     return value if isinstance(value, int | float) else None
 
 

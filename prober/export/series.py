@@ -37,6 +37,8 @@ class Shape:
 
     kind: Kind
     ladder: tuple[Layer, ...]
+    certificate: bool = False
+    """It sees the certificate of a server: of the tls layer, or of a name server that is asked over TLS or HTTPS."""
 
     @property
     def speaks_http(self) -> bool:
@@ -74,13 +76,15 @@ class Family:
 
 
 @lru_cache(maxsize=256)
-def _interned(kind: Kind, ladder: tuple[Layer, ...]) -> Shape:
-    return Shape(kind, ladder)
+def _interned(kind: Kind, ladder: tuple[Layer, ...], certificate: bool) -> Shape:
+    return Shape(kind, ladder, certificate)
 
 
 def shape_of(cell: Cell) -> Shape:
     """The shape of `cell`; equal shapes are the same object."""
-    return _interned(cell.kind, cell.ladder)
+    encrypted = cell.kind is Kind.DNS and cell.options.dns.transport in ("tls", "https")
+    ladder = cell.ladder
+    return _interned(cell.kind, ladder, encrypted or Layer.TLS in ladder)
 
 
 @lru_cache(maxsize=256)
@@ -155,7 +159,7 @@ def _echoes(shape: Shape) -> tuple[Row, ...]:
 
 
 def _expiry(shape: Shape) -> tuple[Row, ...]:
-    return _one(shape) if Layer.TLS in shape.ladder else ()
+    return _one(shape) if shape.certificate else ()
 
 
 UP = Family("prober_up", "gauge", "Whether the cell's last run was good (1) or not (0).", Owner.CELL, _one)

@@ -73,7 +73,8 @@ async def perform(ask: Ask, trail: Trail, channel: Channel | None = None) -> Seq
     steps = trail.steps[before:]
     if len(steps) > 1:
         steps.sort(key=lambda step: ask.queries.index(step.query))
-    took = (max if ask.sending in (Sending.TOGETHER, Sending.APART) else sum)([step.seconds for step in steps])
+    at_once = ask.sending in (Sending.TOGETHER, Sending.APART) and ask.queries[0].transport != "https"
+    took = (max if at_once else sum)([step.seconds for step in steps])
     name = ask.queries[0].name
     trail.spent[name] = trail.spent.get(name, 0.0) + took
     return steps

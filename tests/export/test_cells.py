@@ -15,6 +15,7 @@ from prober.reasons import Family, Kind, Layer, Reason, Result
 from tests.support.runs import explain, failed_run, good_run, literal_run, named
 
 TCP = named(Kind.TCP, "tcp", "l4/web/service")
+DNS = named(Kind.DNS, "dns", "names/example.com/A", options={"dns": {"transport": "tls"}})
 HTTPS = named(Kind.HTTP, "https", "web/web/ingress")
 
 
@@ -162,6 +163,14 @@ def test_the_certificates_expiry_is_there_once_known_and_stays_when_verification
     )
     watched.fire(replace(expired, outcomes=outcomes))
     assert watched.value(name, HTTPS) == 1.6e9
+
+
+def test_a_name_servers_certificate_expires_too() -> None:
+    watched = Watched(DNS)
+    watched.fire(good_run(DNS, evidence={Layer.DNS: {"tls": {"not_after_timestamp": 1.8e9}}}))
+    assert watched.value("prober_tls_certificate_expiry_timestamp_seconds", DNS) == 1.8e9
+    watched.fire(good_run(DNS, evidence={Layer.DNS: {"tls": {}}}))
+    assert watched.value("prober_tls_certificate_expiry_timestamp_seconds", DNS) == 1.8e9
 
 
 def test_lookups_are_shared_by_the_paths_of_a_probe_to_a_target() -> None:

@@ -150,6 +150,25 @@ async def test_without_stamps_the_user_clock_serves_and_the_outcome_says_so(
         assert (timed[layer].seconds or 0.0) > SPIN / 2  # the loop's own time: nobody can tell it from the network's
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("transport", ["tls", "https"])
+async def test_an_encrypted_question_takes_what_its_flights_took(
+    late: Delayed, kit: Kit, family: Family, transport: str
+) -> None:
+    address = LOOPBACK[family]
+    options = {
+        "dns": {"transport": transport, "http_version": "1.1"},
+        "tls": {"ca_file": str(late.ca_file), "server_name": NAME, "alpn": ["dot"] if transport == "tls" else []},
+        "resolver": {"timeout": "5s"},
+    }
+    cell = make_cell(Kind.DNS, "dns", address, late.ports["https", address], family=family, timeout=10, options=options,
+                     resource="web.example.")  # fmt: skip
+    _, timed, true = await climb_held_up(late, cell, kit)
+    outcome, delay = timed[Layer.DNS], true["tls"] + true["dns"]
+    assert outcome.evidence["clock"] == "kernel"
+    assert 2 * DELAY <= delay <= (outcome.seconds or 0.0) < delay + SLACK
+
+
 async def test_without_tcp_info_the_connect_is_on_the_user_clock(
     late: Delayed, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

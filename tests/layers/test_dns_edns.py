@@ -14,7 +14,7 @@ from prober.options import Expect
 from prober.reasons import Family, Reason
 from tests.layers.test_dns import ADDRESSES, ask, resolve
 from tests.support.cells import FAMILIES
-from tests.support.nameserver import Answers, Script, dns_server, reply_to, zone
+from tests.support.nameserver import Answers, Script, dns_server, reply_to, truncated_over_udp, zone
 
 
 def with_options(*options: dns.edns.Option, rcode: dns.rcode.Rcode = dns.rcode.NOERROR, flags: str = "RA") -> Script:
@@ -67,6 +67,27 @@ async def test_the_server_says_who_it_is_only_to_those_who_ask(raw: bytes, shown
     first, second = server.asked
     assert [int(option.otype) for option in first.message.options] == [3]
     assert (first.message.payload, second.message.payload, second.message.options) == (1232, 1400, ())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_truncated_answer_and_its_retry_over_tcp_are_both_evidence(family: Family) -> None:
+    async with dns_server(family, truncated_over_udp("web.c. 5 IN A 10.0.0.7")) as server:
+        run = await ask(server, family)
+    assert run.ok
+    evidence = run.outcomes[0].evidence
+    steps = [(step["transport"], step["rcode"], step.get("reason"), step["answers"]) for step in evidence["steps"]]
+    assert steps == [("udp", "NOERROR", "truncated", 0), ("tcp", "NOERROR", None, 1)]
+    assert (evidence["transport"], evidence["answers"], evidence["amplification"]) == ("tcp", ["10.0.0.7"], 2.0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_truncated_answer_with_tcp_53_blocked_says_so(family: Family) -> None:
+    async with dns_server(family, truncated_over_udp("web.c. 5 IN A 10.0.0.7"), tcp=False) as server:
+        run = await ask(server, family)
+    assert run.blame is not None
+    assert run.blame.reason is Reason.TRUNCATED
+    detail = run.outcomes[0].evidence["detail"]
+    assert detail.startswith("truncated over udp, and over tcp unreachable: Connection refused")
 
 
 async def test_dnssec_sets_do_and_ad_and_nothing_else_does() -> None:

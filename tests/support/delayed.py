@@ -145,7 +145,7 @@ def _main(
     echoes = LateEcho(delay) if echo else None  # first: it brings the loopback up
     certificates = CertificateFiles(files)
     context = make_context(certificates, [NAME])
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(["h2", "http/1.1", "dot"])
     context.num_tickets = 0  # a ticket of TLS 1.3 would be a flight that answers nothing
     ledger = Ledger()
     speakers: dict[str, Speaker] = {"http": late_speech.http, "https": late_speech.https(context),

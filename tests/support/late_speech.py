@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 from collections.abc import Callable
 from typing import Protocol
@@ -36,13 +37,19 @@ Speaker = Callable[[Wire], None]
 
 def http(wire: Wire, first: bytes = b"", seal: Callable[[bytes], bytes] = bytes,
          unseal: Callable[[bytes], bytes] = bytes) -> None:  # fmt: skip
-    """HTTP/1.1, one answer for each request head; `seal` and `unseal` are those of TLS."""
+    """HTTP/1.1, one answer for each request (a body is a DNS message); `seal` and `unseal` are those of TLS."""
     received = first
     while True:
         while b"\r\n\r\n" not in received:
             received += unseal(wire.receive())
         head, _, received = received.partition(b"\r\n\r\n")
-        if head.startswith(b"CONNECT "):
+        if (length := re.search(rb"(?i)\r\ncontent-length: (\d+)", head)) is not None:
+            while len(received) < int(length[1]):
+                received += unseal(wire.receive())
+            data, received = _answer_to(received[: int(length[1])]), received[int(length[1]) :]
+            fields = b"content-type: application/dns-message\r\ncontent-length: %d" % len(data)
+            wire.answer(seal(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n\r\n" + data), "dns")
+        elif head.startswith(b"CONNECT "):
             wire.answer(seal(b"HTTP/1.1 200 OK\r\n\r\n"), "proxy")
         else:
             wire.answer(seal(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"), "http")
@@ -96,22 +103,23 @@ def https(context: ssl.SSLContext) -> Speaker:
                 break
         if flight := outgoing.read():
             wire.answer(flight, "tls")
-        speaker = http2 if tls.selected_alpn_protocol() == "h2" else http
+        speaker = {"h2": http2, "dot": dns_over_tcp}.get(tls.selected_alpn_protocol() or "", http)
         speaker(wire, unseal(b""), seal, unseal)
 
     return speak
 
 
-def dns_over_tcp(wire: Wire) -> None:
-    """One A or AAAA record for any name."""
-    received = b""
+def dns_over_tcp(wire: Wire, first: bytes = b"", seal: Callable[[bytes], bytes] = bytes,
+                 unseal: Callable[[bytes], bytes] = bytes) -> None:  # fmt: skip
+    """One A or AAAA record for any name; `seal` and `unseal` are those of TLS."""
+    received = first
     while True:
         while len(received) < 2 or len(received) < 2 + int.from_bytes(received[:2]):
-            received += wire.receive()
+            received += unseal(wire.receive())
         end = 2 + int.from_bytes(received[:2])
         data = _answer_to(received[2:end])
         received = received[end:]
-        wire.answer(len(data).to_bytes(2) + data, "dns")
+        wire.answer(seal(len(data).to_bytes(2) + data), "dns")
 
 
 def dns_over_udp(wire: Wire) -> None:

@@ -67,13 +67,13 @@ Talk = Callable[[DnsServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitab
 
 @contextlib.asynccontextmanager
 async def dns_server(
-    family: Family, script: Script, tls: ssl.SSLContext | None = None, talk: Talk | None = None
+    family: Family, script: Script, tls: ssl.SSLContext | None = None, talk: Talk | None = None, *, tcp: bool = True
 ) -> AsyncIterator[DnsServer]:
     """A server that answers by `script` until the block ends; with `tls` its TCP port speaks TLS (RFC 7858).
 
-    `talk` serves a connection in another way (`tests.support.doh`).
+    Without `tcp` nobody listens there. `talk` serves a connection in another way (`tests.support.doh`).
     """
-    udp, tcp = _sockets(family)
+    udp, stream = _sockets(family)
     address, port = udp.getsockname()[:2]
     server = DnsServer(address, port, script)
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Udp(server), sock=udp)
@@ -83,7 +83,9 @@ async def dns_server(
         connections[asyncio.current_task()] = writer
         await (talk or _talk)(server, reader, writer)
 
-    listener = await asyncio.start_server(serve, sock=tcp, ssl=tls)
+    listener = await asyncio.start_server(serve, sock=stream, ssl=tls)
+    if not tcp:
+        listener.close()
     try:
         yield server
     finally:
