@@ -168,6 +168,12 @@ def test_ipv6_addresses_are_written_as_each_tool_wants_them(
         ("https", "web", {"tls": {"min_version": "1.3"}}, "--tlsv1.3"),
         ("https", "web", {"tls": {"max_version": "1.2"}}, "--tls-max 1.2"),
         ("https", "web", {"tls": {"server_name": "sni"}}, "-H 'Host: web' https://sni/"),
+        ("http", "web", {"http": {"method": "POST", "body": {"file": "/b y"}}}, "--data-binary '@/b y' http"),
+        ("https", "web", {"http": {"follow": 3}}, "--connect-to web:443:203.0.113.10:443 -L --max-redirs 3 https://web/"),
+        ("http", V6, {"http": {"follow": 3}}, "--connect-to '[2001:db8::10]:80:203.0.113.10:80' -L --max-redirs 3 "),
+        ("https", "web", {"http": {"websocket": {"subprotocol": "chat"}}}, "-H 'Sec-WebSocket-Protocol: chat' https://web/"),
+        ("https", "web", {"http": {"websocket": {}}}, "--http1.1 "),
+        ("https", "web", {"http": {"headers": {"Host": "other"}}}, "-H 'Host: other' https://web/"),
     ],
 )  # fmt: skip
 def test_what_an_option_adds_to_curl(scheme: str, host: str, options: dict[str, Any], words: str) -> None:

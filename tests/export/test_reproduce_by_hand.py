@@ -86,6 +86,31 @@ def test_the_shell_puts_secrets_in_from_files_and_variables(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_curl_follows_redirects_as_the_run_did(family: Family) -> None:
+    """The first URL's host stays pinned to the address of the run; the next one is found by its own."""
+    with serve(family, HttpSeen().talk) as last:
+        host = f"[{LOOPBACK[family]}]" if family is Family.IPV6 else LOOPBACK[family]
+
+        def moved(sock: socket.socket) -> None:
+            sock.recv(65536)
+            sock.sendall(
+                f"HTTP/1.1 302 Found\r\nLocation: http://{host}:{last}/b\r\nContent-Length: 0\r\n\r\n".encode()
+            )
+
+        with serve(family, moved) as port:
+            cell = make_cell(Kind.HTTP, "http", "web.example", family=family, options={"http": {"follow": 2}})
+            assert paste(a_run(cell, port)).stdout == "hello"
+
+
+def test_curl_shakes_hands_for_a_websocket() -> None:
+    seen = HttpSeen()
+    with serve(Family.IPV4, seen.talk) as port:
+        paste(a_run(make_cell(Kind.HTTP, "http", "web.example", options={"http": {"websocket": {}}}), port))
+    assert "Upgrade: websocket" in seen.head
+    assert "Sec-WebSocket-Version: 13" in seen.head
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_nc_proves_an_open_port_and_a_closed_one(family: Family) -> None:
     with serve(family, lambda _: None) as port:
         run = a_run(make_cell(Kind.TCP, "tcp", "db.example", port, family=family))

@@ -164,6 +164,14 @@ async def test_http_1_0_without_a_length_ends_with_the_connection() -> None:
     assert run.ok, http(run)
 
 
+async def test_a_host_of_the_users_own_takes_the_place_of_ours() -> None:
+    async with serving(says(response())) as server:
+        run = await probe(server, headers={"Host": "other.example"})
+    assert run.ok
+    assert server.heads[0].startswith(b"GET / HTTP/1.1\r\nhost: other.example\r\n")
+    assert server.heads[0].lower().count(b"host:") == 1
+
+
 @pytest.mark.parametrize(("host", "sent"), [
     ("bücher.example", "xn--bcher-kva.example"), ("fe80::1%eth0", "[fe80::1]"), ("A.example.", "A.example."),
 ])  # fmt: skip

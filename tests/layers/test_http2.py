@@ -81,6 +81,19 @@ async def test_a_body_larger_than_the_windows_is_sent_and_one_is_received() -> N
     assert http(run).evidence["bytes"] == 3_000_000
 
 
+@pytest.mark.parametrize("body", [None, "x"])
+async def test_a_host_of_the_users_own_is_the_authority(body: str | None) -> None:
+    seen: list[dict[str, str]] = []
+
+    async def handler(side: Http2Peer) -> None:
+        seen.append(side.headers)
+        await side.respond(200)
+
+    assert (await once(handler, headers={"Host": "other.example"}, body=body)).ok
+    assert seen[0][":authority"] == "other.example"
+    assert "host" not in seen[0]
+
+
 @pytest.mark.parametrize("size", [200_000, 3_000_000])
 async def test_a_body_that_outgrows_the_plain_exchange_is_read_whole(size: int) -> None:
     async def handler(side: Http2Peer) -> None:
