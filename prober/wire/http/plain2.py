@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from hpack import Decoder, HPACKError
-
+from prober.wire.http.block import read_block
 from prober.wire.http.frames import DATA, HEADERS, MAX_FRAME, SETTINGS, WINDOW_UPDATE, Frame
 from prober.wire.http.plain import LENGTH, ODD, lower_name
 from prober.wire.http.record import Fields
@@ -75,10 +74,9 @@ def _string(data: bytes) -> bytes:
 class Plain2:
     """What came back so far, as long as it is plain."""
 
-    __slots__ = ("_decoder", "_initial", "_length", "_windows", "ended", "fields", "owed", "seen", "size", "status")
+    __slots__ = ("_initial", "_length", "_windows", "ended", "fields", "owed", "seen", "size", "status")
 
     def __init__(self) -> None:
-        self._decoder = Decoder()
         self._length: int | None = None
         self._initial = 65535
         self._windows = {0: self._initial, _STREAM: self._initial}
@@ -93,7 +91,7 @@ class Plain2:
         self.ended = False
 
     def take(self, frame: Frame) -> bool:
-        """Whether `frame` is a plain one, and taken; if not nothing has changed but the decoder, and h2 has to."""
+        """Whether `frame` is a plain one, and taken; if not h2 has to take it."""
         kind, flags = frame.kind, frame.raw[4]
         if kind == DATA:
             taken = frame.stream == _STREAM and self._take_data(frame, flags)
@@ -120,16 +118,16 @@ class Plain2:
     def _take_headers(self, frame: Frame, flags: int) -> bool:
         if self.status or flags | _END_STREAM != _END_HEADERS | _END_STREAM:
             return False
-        try:
-            (name, status), *fields = self._decoder.decode(frame.payload, raw=True)
-        except (HPACKError, ValueError):
+        block = read_block(frame.payload)
+        if not block:
             return False
+        (name, status), *fields = block
         if name != b":status" or len(status) != 3 or not status.isdigit() or not b"200" <= status <= b"599":
             return False
         length = _length_of(fields)
         if length is None or (flags & _END_STREAM and length > 0):
             return False
-        self.status, self.fields, self.ended = int(status), list(fields), bool(flags & _END_STREAM)
+        self.status, self.fields, self.ended = int(status), fields, bool(flags & _END_STREAM)
         self._length = length if length >= 0 else None
         return True
 
