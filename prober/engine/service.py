@@ -25,6 +25,7 @@ from prober.engine.warm import fill
 from prober.export.cells import CellMetrics
 from prober.export.events import EventLog
 from prober.export.exposition import Exposition
+from prober.export.pace import Pace
 from prober.export.selfmetrics import Cause, SelfMetrics
 from prober.layers.base import Kit
 from prober.model import Cell, Run, Vantage
@@ -138,7 +139,10 @@ class Service:
     async def _take(self, matrix: Matrix) -> None:
         """Put a matrix in force. The parts leave alone what they do not know: so the runs that wait for one part to be
         done (some ms with thousands of cells) may begin before the next."""
-        before = self._reloader.matrix.cells
+        before, pace = self._reloader.matrix.cells, Pace()
+        for _ in self._metrics.prepare(matrix.cells):
+            if pace.due and self._probing:
+                await pace.rest()
         for part in (self.board, self._metrics, self._endpoints, self._scheduler):
             if part is not None:
                 part.set_cells(matrix.cells)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prober.export.accounts import Account, CellAccount, LookupAccount
 from prober.export.series import (
@@ -33,18 +33,30 @@ class CellMetrics:
         self._accounts: dict[str, CellAccount] = {}
         self._owners: dict[Owner, Sequence[Account]] = dict.fromkeys(Owner, ())
         self._verdicts: Counter[tuple[str, ...]] = Counter()
+        self._made: dict[str, CellAccount] = {}
+
+    def prepare(self, cells: Iterable[Cell]) -> Iterator[None]:
+        """Make the accounts that `set_cells` will want for `cells`, one a step: thousands at once hold the loop."""
+        for cell in cells:
+            account = self._accounts.get(cell.id)
+            if account is None or not account.is_of(cell):
+                self._made[cell.id] = CellAccount(cell)
+                yield
 
     def set_cells(self, cells: Iterable[Cell]) -> None:
         """Take on a new matrix: equal cells keep their counts, new and changed ones start at zero, the rest is gone."""
         before, self._accounts = self._accounts, {}
         kept = set()
         for cell in cells:
-            account = before.get(cell.id)
-            if account is not None and account.is_of(cell):
+            account, made = before.get(cell.id), self._made.get(cell.id)
+            if made is not None and made.cell is cell:
+                account = made
+            elif account is not None and account.is_of(cell):
                 kept.add(cell.id)
             else:
                 account = CellAccount(cell)
             self._accounts[cell.id] = account
+        self._made.clear()
         for cell_id in before.keys() - kept:
             self._say(before[cell_id], frozenset())
         accounts = list(self._accounts.values())

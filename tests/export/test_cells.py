@@ -225,6 +225,22 @@ def test_a_reload_keeps_equal_cells_resets_changed_ones_and_forgets_the_rest() -
     assert not any(labels.get("path") == "service" for labels in names)
 
 
+def test_accounts_made_ahead_of_a_reload_are_those_of_the_new_cells_alone() -> None:
+    watched = Watched(TCP, HTTPS)
+    watched.fire(good_run(TCP))
+    watched.fire(good_run(HTTPS))
+    slower = replace(HTTPS, interval=99.0)
+    assert len(list(watched.metrics.prepare([TCP, slower]))) == 1
+    assert watched.value("prober_runs_total", HTTPS, result="ok") == 1  # nothing has changed yet
+    watched.metrics.set_cells([TCP, slower])
+    assert watched.value("prober_runs_total", TCP, result="ok") == 1
+    assert watched.value("prober_runs_total", slower, result="ok") == 0
+    list(watched.metrics.prepare([TCP, HTTPS]))
+    watched.metrics.set_cells([TCP, slower])  # another matrix came into force after all
+    watched.fire(good_run(slower))
+    assert watched.value("prober_runs_total", slower, result="ok") == 1
+
+
 def test_a_run_of_a_cell_that_has_left_or_changed_is_not_counted() -> None:
     watched = Watched(replace(TCP, timeout=1.0))
     watched.fire(good_run(TCP))
