@@ -91,9 +91,9 @@ class EchoSocket:
         elif LINUX:
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
         self._id = secrets.randbelow(1 << 16)  # not the pid, which is 1 in every container
+        self._discovery = discovery_of(self._socket) if LINUX else 0
         if not LINUX:
             return
-        self._discovery = discovery_of(self._socket)
         if self.raw:
             self._socket.setsockopt(*(_V6_FILTER if self.family is Family.IPV6 else _V4_FILTER))
         else:  # the kernel puts its own identifier, the local port, into every request

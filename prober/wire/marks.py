@@ -5,8 +5,11 @@ Options of the socket, set only where a probe asks for them.
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Final, NamedTuple
+
+from prober.wire.errqueue import LINUX
 
 # linux/in.h, linux/in6.h: not all are in Python's socket module
 _IP_MTU_DISCOVER: Final = 10
@@ -46,6 +49,8 @@ def mark(sock: socket.socket, marks: Marks, before: Marks = PLAIN, *, discovery:
     if marks.dscp != before.dscp:
         sock.setsockopt(level, traffic_class, marks.dscp << 2)
     if marks.whole != before.whole:
+        if not LINUX:
+            raise OSError(errno.ENOPROTOOPT, "dont_fragment needs Linux")
         sock.setsockopt(level, discover, _PMTUDISC_PROBE if marks.whole else discovery)
 
 
