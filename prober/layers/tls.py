@@ -15,6 +15,7 @@ from prober.layers.base import Ascent, Failed, network_time
 from prober.layers.tls_judge import judge
 from prober.layers.tls_record import record_chain, record_connection
 from prober.model import Cell
+from prober.options import TlsOptions
 from prober.reasons import Kind, Reason
 from prober.wire.starttls import DIALOGUES, StarttlsError
 from prober.wire.stream import Stream, times_of
@@ -35,8 +36,8 @@ WORDS: Final[tuple[tuple[str, Reason], ...]] = (
     ("inappropriate fallback", Reason.PROTOCOL_VERSION),
     ("unsupported ssl version", Reason.PROTOCOL_VERSION),
 )
-#: Cells whose plan is kept: those of a reload or two.
-MAX_PLANS: Final = 32768
+#: Plans that are kept: one for each block `tls:` and host.
+MAX_PLANS: Final = 16384
 _Plan = tuple[TlsSettings, str, str | None]
 #: What OpenSSL says before it has sent anything → what that means.
 _OURS: Final[dict[tuple[str, ...], str]] = {
@@ -119,7 +120,7 @@ async def _hear(ascent: Ascent, stream: TlsStream) -> None:
     reads on this connection nobody would ever hear it. Silence is no objection. What is waited here is no latency.
     """
     evidence = ascent.evidence["client_certificate"]
-    if evidence["version"] != "TLSv1.3" or ascent.cell.kind is not Kind.TLS:
+    if ascent.evidence["version"] != "TLSv1.3" or ascent.cell.kind is not Kind.TLS:
         return
     began = perf_counter()
     try:
@@ -140,22 +141,23 @@ async def _hear(ascent: Ascent, stream: TlsStream) -> None:
 
 
 class Plans:
-    """What each cell's handshakes have in common, worked out once; a part of the kit."""
+    """What the handshakes of like cells have in common, worked out once; a part of the kit."""
 
     def __init__(self) -> None:
-        self._plans: dict[int, tuple[Cell, _Plan]] = {}
+        self._plans: dict[tuple[int, tuple[str, ...], str], tuple[TlsOptions, _Plan]] = {}
 
     def of(self, cell: Cell) -> _Plan:
-        """The settings, the name to verify, and the one for SNI, None for none. Cells are known by identity."""
-        known = self._plans.get(id(cell))
-        if known is not None and known[0] is cell:
+        """The settings, the name to verify, and the one for SNI, None for none. Blocks are known by identity."""
+        tls = cell.options.tls
+        key = (id(tls), cell.alpn, cell.endpoint.host)
+        known = self._plans.get(key)
+        if known is not None and known[0] is tls and cell.kind is not Kind.KUBERNETES:  # its CA may be mounted later
             return known[1]
         name = name_of(cell)
-        plan = settings_of(cell), name, name if cell.options.tls.sni and not is_literal(name) else None
-        if cell.kind is not Kind.KUBERNETES:  # its CA may be mounted later
-            if len(self._plans) >= MAX_PLANS:
-                self._plans.clear()
-            self._plans[id(cell)] = cell, plan
+        plan = settings_of(cell), name, name if tls.sni and not is_literal(name) else None
+        if len(self._plans) >= MAX_PLANS:
+            self._plans.clear()
+        self._plans[key] = tls, plan
         return plan
 
     def close(self) -> None:

@@ -18,19 +18,17 @@ MAX_NAMES, MAX_LINKS, MAX_AUTHORITIES = 20, 10, 10
 def record_connection(ascent: Ascent, stream: TlsStream) -> None:
     """Put down the facts of the connection: what was agreed on, and who asked for a client certificate."""
     connection, tls = stream.connection, ascent.cell.options.tls
-    version = connection.get_protocol_version_name()
     ascent.evidence.update(
-        version=version,
+        version=connection.get_protocol_version_name(),
         cipher=connection.get_cipher_name(),
         group=connection.get_group_name(),
-        alpn=stream.alpn,
+        alpn=ascent.alpn,
     )
     if not tls.sni:
         ascent.evidence["sni"] = False
     if stream.seen.certificate_requested:
         authorities = connection.get_client_ca_list(as_cryptography=True)[:MAX_AUTHORITIES]
         ascent.evidence["client_certificate"] = {
-            "version": version,
             "sent": tls.certificate_file is not None,
             "authorities": [name.rfc4514_string()[:200] for name in authorities],
         }
