@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import dns.edns
 import dns.message
+import dns.wirebase
 
 #: Bytes that a datagram may have: what glibc announces (resolv/resolv-internal.h RESOLV_EDNS_BUFFER_SIZE), and what
 #: others do, which no path fragments (RFC 9715).
@@ -66,6 +67,23 @@ class ReplyEdns(NamedTuple):
         if self.nsid is not None:
             shown["nsid"] = self.nsid
         return shown
+
+
+class _LenientEde(dns.edns.EDEOption):
+    """dnspython's, but text that is no UTF-8 does not make the whole answer unreadable."""
+
+    @classmethod
+    def from_wire_parser(
+        cls,
+        otype: dns.edns.OptionType | str,  # noqa: ARG003 - dnspython's signature
+        parser: dns.wirebase.Parser,
+    ) -> dns.edns.Option:
+        """See dns.edns.Option."""
+        code = dns.edns.EDECode.make(parser.get_uint16())
+        return cls(code, parser.get_remaining().rstrip(b"\0").decode("utf-8", "replace") or None)
+
+
+dns.edns.register_type(_LenientEde, dns.edns.OptionType.EDE)
 
 
 def request_options(asking: Asking) -> list[dns.edns.Option]:

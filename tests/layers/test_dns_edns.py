@@ -58,6 +58,14 @@ async def test_a_good_answer_may_carry_a_word_too() -> None:
     assert run.outcomes[0].evidence["ede"] == [{"code": 3, "name": "Stale Answer", "text": ""}]
 
 
+@pytest.mark.parametrize(("raw", "text"), [(b"caf\xe9", "caf\ufffd"), (b"", ""), (b"ok\0", "ok")])
+async def test_a_word_that_is_no_utf_8_does_not_spoil_the_answer(raw: bytes, text: str) -> None:
+    async with dns_server(Family.IPV4, with_options(dns.edns.GenericOption(15, b"\x00\x03" + raw))) as server:
+        run = await ask(server, Family.IPV4, edns_size=512)
+    assert run.ok, run.outcomes
+    assert run.outcomes[0].evidence["ede"] == [{"code": 3, "name": "Stale Answer", "text": text}]
+
+
 @pytest.mark.parametrize(("raw", "shown"), [(b"coredns-7f9", "coredns-7f9"), (b"\x00\xff", "00ff"), (b"", "")])
 async def test_the_server_says_who_it_is_only_to_those_who_ask(raw: bytes, shown: str) -> None:
     async with dns_server(Family.IPV4, with_options(dns.edns.NSIDOption(raw))) as server:
