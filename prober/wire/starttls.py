@@ -80,7 +80,7 @@ class _Talk:
 
     def refuse(self, answer: bytes) -> StarttlsError:
         """The error for an answer that is no go-ahead."""
-        return StarttlsError(f"it does not begin TLS: {self.heard(answer) or 'an empty answer'}")
+        return StarttlsError(f"it answered: {self.heard(answer) or 'nothing at all'}")
 
     def end(self) -> None:
         """The go-ahead was given: nothing else may be there."""
@@ -135,7 +135,7 @@ async def _postgres(stream: Stream, _name: str, said: Said) -> None:
         fields = (await talk.exactly(max(size - 4, 0), "error message")).split(b"\0")
         raise talk.refuse(next((field[1:] for field in fields if field[:1] == b"M"), b"an error"))
     if letter == b"N":
-        raise StarttlsError("it does not begin TLS: it answered N, SSL is switched off there")
+        raise StarttlsError("it answered N: SSL is switched off there")
     if letter != b"S":
         raise talk.refuse(letter)
     talk.end()
@@ -161,7 +161,7 @@ async def _mysql(stream: Stream, _name: str, said: Said) -> None:
     if greeting[:1] != b"\x0a" or len(rest) < 15:  # thread id 4, scramble 8, filler 1, capabilities 2
         raise talk.refuse(greeting[:40])
     if not int.from_bytes(rest[13:15], "little") & _CLIENT_SSL:
-        raise StarttlsError(f"it does not begin TLS: MySQL {said['answer']} does not offer it")
+        raise StarttlsError(f"MySQL {said['answer']} does not offer it")
     request = _CAPABILITIES.to_bytes(4, "little") + (1 << 24).to_bytes(4, "little") + b"\x21" + bytes(23)
     await talk.send(len(request).to_bytes(3, "little") + bytes([head[3] + 1 & 0xFF]) + request)
     talk.end()

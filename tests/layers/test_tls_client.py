@@ -18,6 +18,7 @@ from prober.layers import tls as rung
 from prober.layers.base import Ascent, Kit
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
+from prober.wire import openssl
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.threaded import read_to_the_end, reset, serve
 
@@ -179,3 +180,40 @@ async def test_a_server_that_asks_for_nothing_is_not_waited_for(
     assert run.ok, run.outcomes[-1]
     assert "client_certificate" not in run.outcomes[-1].evidence
     assert perf_counter() - began < 2.0
+
+
+async def test_nonsense_in_the_place_of_an_answer_is_a_broken_handshake(files: CertificateFiles) -> None:
+    """The last flight of the server is followed by a record that nobody can decrypt."""
+    context = asking(files, tickets=0)
+
+    def babble(sock: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            incoming.write(sock.recv(65536))
+            tls.do_handshake()
+        sock.sendall(outgoing.read())
+        sock.recv(65536)
+        sock.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+        read_to_the_end(sock)
+
+    with serve(Family.IPV4, babble) as port:
+        run = await shake(port, files.ca_file, **client(files))
+    assert run.blame is not None
+    assert run.blame.reason is Reason.HANDSHAKE, run.outcomes[-1]
+
+
+async def test_a_certificate_that_cannot_be_read_is_the_servers_fault(
+    files: CertificateFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL takes some that cryptography does not."""
+
+    def refuse(_pointer: object) -> None:
+        raise ValueError("invalid version")
+
+    monkeypatch.setattr(openssl, "certificate", refuse)
+    with serve(Family.IPV4, read_to_the_end, make_context(files, [NAME])) as port:
+        run = await shake(port, files.ca_file)
+    assert run.blame is not None
+    assert run.blame.reason is Reason.HANDSHAKE
+    assert "can't be read: invalid version" in run.outcomes[-1].evidence["detail"]

@@ -153,7 +153,7 @@ REFUSALS: dict[str, tuple[str, Script, str]] = {
     ),
     "ldap without TLS": ("ldap", (hears(b"1466.20037"), ldap(2, b"unsupported extended operation")),
                          "resultCode 2 unsupported extended operation"),
-    "ldap on another port": ("ldap", (b"220 mail\r\n",), "it does not begin TLS: 22"),
+    "ldap on another port": ("ldap", (b"220 mail\r\n",), "it answered: 22"),
     "xmpp without TLS": ("xmpp", (hears(b"<stream"), b"<stream:stream><stream:features><bind/></stream:features>"),
                          "<bind/>"),
     "xmpp that fails": ("xmpp", (hears(b"<stream"), OPENING, hears(b"<starttls"), b"<failure xmlns='x'/>"), "<failure"),
