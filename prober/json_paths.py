@@ -39,8 +39,8 @@ def check_path(path: str) -> None:
     try:
         _compiled(path)
     except (JSONPathError, RecursionError) as error:
-        position = getattr(getattr(error, "token", None), "index", None)
-        where = "" if position is None else f" (position {position})"
+        position = getattr(getattr(error, "token", None), "index", -1)
+        where = f" (position {position if position >= 0 else len(path)})"  # -1: it ends too early
         raise ValueError(f"not a JSONPath of RFC 9535: {_first_line(error)}{where}") from None
 
 
