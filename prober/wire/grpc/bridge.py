@@ -20,7 +20,7 @@ import grpc.aio
 
 from prober.wire.grpc.carrier import Carrier
 from prober.wire.grpc.local import accept_ours, listening
-from prober.wire.grpc.talk import Talk
+from prober.wire.grpc.talk import Talk, UnaryMethods
 from prober.wire.grpc.wires import Client
 from prober.wire.http.guard import MAX_HEAD
 from prober.wire.stream import Stream
@@ -50,6 +50,7 @@ class Bridge:
         self.alive = True
         self._channel = channel
         self._local = local
+        self._methods: UnaryMethods = {}
         self._client = Client()
         self._carrier: Carrier | None = None
         self._loop = asyncio.get_running_loop()
@@ -72,19 +73,28 @@ class Bridge:
     async def talk(self, stream: Stream) -> AsyncIterator[Talk]:
         """Calls made inside are carried by `stream`."""
         self._carrier = carrier = Carrier(stream, self._feed)
-        talk = Talk(self._channel, carrier)
+        talk = Talk(self._channel, self._methods, carrier)
         try:
             yield talk
         finally:
             self._carrier = None
             self._client.forget()
-            self.alive = self.alive and not talk.suspect
+            # a call that was cancelled before grpcio said it may be said yet: to nobody
+            self.alive = self.alive and not talk.suspect and talk.calls == carrier.streams
             await carrier.close()
 
     async def _feed(self, data: bytes) -> None:
         """Hand frames to grpcio. Half of a frame would break what follows: then the bridge is not used again."""
         try:
-            await self._loop.sock_sendall(self._local, data)
+            if (sent := self._local.send(data)) == len(data):
+                return
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.alive = False
+            raise
+        try:
+            await self._loop.sock_sendall(self._local, data[sent:])
         except BaseException:
             self.alive = False
             raise

@@ -75,6 +75,8 @@ class Carrier:
         self._goaway: HttpBroken | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._pumping: asyncio.Task[None] | None = None
+        self.streams = 0
+        """Streams that grpcio has opened."""
         self.broken: HttpBroken | None = None
         """Why the connection is of no more use."""
         self.reset: str | None = None
@@ -116,6 +118,7 @@ class Carrier:
             if piece.kind == HEADERS:
                 self._open.add(stream)
                 self._latest = stream
+                self.streams += 1
             elif piece.kind == RST_STREAM:
                 self._open.discard(stream)
             self._outgoing += renumbered(piece.raw, stream)

@@ -15,6 +15,9 @@ from prober.wire.grpc.carrier import Carrier
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
+UnaryMethods = dict[str, "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"]
+
+
 class Duplex:
     """A call with several messages in both directions. Raises HttpBroken as `Talk.unary` does."""
 
@@ -51,30 +54,41 @@ class Duplex:
 class Talk:
     """Raises HttpBroken where the connection, not a call, came to its end."""
 
-    def __init__(self, channel: grpc.aio.Channel, carrier: Carrier) -> None:
+    def __init__(self, channel: grpc.aio.Channel, methods: UnaryMethods, carrier: Carrier) -> None:
         self._channel = channel
+        self._methods = methods
         self.carrier = carrier
+        self.calls = 0
+        """Calls begun."""
         self.suspect = False
         """A call ended, but by no word of the server's: grpcio may be about to give the bridge up."""
 
+    def _unary(self, method: str) -> grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]:
+        """Made once for each channel: a kept one makes the same calls again."""
+        known = self._methods.get(method)
+        if known is None:
+            known = self._methods[method] = self._channel.unary_unary(method)
+        return known
+
     async def unary(self, method: str, request: bytes, metadata: Metadata, timeout: float | None) -> Answer:
         """One call of `/package.Service/Method`. Raises HttpBroken if the connection broke under it."""
-        ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(method)
+        ask = self._unary(method)
+        self.calls += 1
         call = ask(request, metadata=tuple(metadata), timeout=timeout)
         try:
             payload = await call
-            trailers = await call.trailing_metadata()
         except grpc.aio.AioRpcError as error:
             return self._ended(error)
         except BaseException:
             call.cancel()
             raise
-        return Answer("OK", "", _pairs(trailers), payload)
+        return Answer("OK", payload=payload)
 
     @contextlib.asynccontextmanager
     async def duplex(self, method: str, metadata: Metadata, timeout: float | None) -> AsyncIterator[Duplex]:
         """A call with several messages in both directions; cancelled at the end of the block."""
         ask: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(method)
+        self.calls += 1
         call = ask(metadata=tuple(metadata), timeout=timeout)
         try:
             yield Duplex(call, self._ended)
