@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import ssl
@@ -17,6 +18,7 @@ from prober.export.reproduce import reproduce
 from prober.model import Blame, Cell, Endpoint, Run
 from prober.options import HttpOptions, SecretFile
 from prober.reasons import Family, Kind, Layer, Reason
+from tests.support import payments
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.dns import ANY, name_server
 from tests.support.threaded import serve
@@ -195,3 +197,14 @@ def test_nc_holds_the_dialogue_of_the_probe(family: Family) -> None:
 def test_ping_gets_its_echo_back(family: Family) -> None:
     run = a_run(make_cell(Kind.ICMP, "icmp", "echo.example", 0, family=family), failed=Layer.ICMP)
     assert "1 received" in paste(run).stdout
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_grpcurl_makes_the_call_of_the_probe(family: Family) -> None:
+    request = {"paymentId": "p 7", "since": "2026-05-01T10:00:00Z"}
+    options = {"grpc": {"call": f"{payments.SERVICE}/Get", "request": request}}
+    async with payments.serving(payments.Payments(described=payments.all_files()), family) as server:
+        cell = make_cell(Kind.GRPC, "grpc", LOOPBACK[family], server.port, family=family, options=options)
+        done = await asyncio.to_thread(paste, a_run(cell))
+    assert done.returncode == 0, done.stderr
+    assert ('"p 7"' in done.stdout, '"2026-05-01T10:00:00Z"' in done.stdout) == (True, True)

@@ -93,10 +93,11 @@ async def test_over_tls_the_tls_layers_own_connection_carries_the_call(
 async def test_what_the_tls_layer_was_told_to_overlook_does_not_stop_the_call(
     kit: Kit, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    context = make_context(CertificateFiles(tmp_path_factory.mktemp("certificates")), ["other.example.com"])
+    files = CertificateFiles(tmp_path_factory.mktemp("certificates"))
+    context = make_context(files, ["other.example.com"])
     context.set_alpn_protocols(["h2"])
     async with serving(SERVING, tls=context) as server:
-        options = {"tls": {"verify": False}}
+        options = {"tls": {"verify": False, "ca_file": str(files.ca_file)}}
         run = await run_of(make_cell(Kind.GRPC, "grpcs", "pay.example.com", server.port, options=options), kit)
     assert run.ok, run.outcomes
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory, timestamp_pb2
+from google.protobuf import descriptor_pool, json_format, message_factory, timestamp_pb2
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from grpc_reflection.v1alpha import reflection_pb2
 
@@ -46,6 +46,13 @@ def files() -> dict[str, FileDescriptorProto]:
     return {file.name: file for file in (money, payments)}
 
 
+def all_files() -> dict[str, FileDescriptorProto]:
+    """With what servers may leave out, since everybody has it, but grpcurl does not have."""
+    timestamp = FileDescriptorProto()
+    timestamp_pb2.DESCRIPTOR.CopyToProto(timestamp)
+    return {timestamp.name: timestamp, **files()}
+
+
 Reply = Callable[[dict[str, Any], "grpc.aio.ServicerContext[Any, Any]"], Awaitable[dict[str, Any]]]
 
 
@@ -70,9 +77,7 @@ class Payments:
 
     def _classes(self) -> tuple[Any, Any]:
         pool = descriptor_pool.DescriptorPool()
-        stamp = descriptor_pb2.FileDescriptorProto()
-        timestamp_pb2.DESCRIPTOR.CopyToProto(stamp)
-        for file in (stamp, *files().values()):
+        for file in all_files().values():
             pool.AddSerializedFile(file.SerializeToString())
         method = pool.FindServiceByName(SERVICE).methods_by_name["Get"]
         return message_factory.GetMessageClass(method.input_type), message_factory.GetMessageClass(method.output_type)
