@@ -43,9 +43,9 @@ from prober.reasons import Kind
 
 DESCRIPTORS = Path("/proc/self/fd")
 #: Climbs under way at once.
-AT_ONCE = 48
+AT_ONCE = 12
 #: Seconds of a climb: short, so that faults that hang do not take the day.
-TIMEOUT = 0.3
+TIMEOUT = 0.4
 #: Changes of the faults in one soak.
 CHANGES = 100
 #: Share of the runs after which the caches count as warm: every fault was on by then.
@@ -176,8 +176,12 @@ def report(going: Soak, held: dict[str, Held], took: float) -> int:
             for name, one in held.items()]  # fmt: skip
     show_table(["", "resident MB", "descriptors", "tasks", "objects"], rows)
     good = going.results["good"]
-    print(f"\n{going.runs} runs in {took:.0f} s: {good} good, {going.results.total() - good} failed for "
-          f"{len(going.results) - 1} reasons of their layers")  # fmt: skip
+    failed = going.results - Counter(good=good)
+    most = ", ".join(f"{count} {what}" for what, count in failed.most_common(5))
+    print(
+        f"\n{going.runs} runs in {took:.0f} s: {good} good, {failed.total()} failed for {len(failed)} reasons of their"
+    )
+    print(f"layers, most of all {most}")
     ours = {what: count for what, count in going.results.items() if what.endswith((" internal", " cancelled"))}
     faults = [*grown(held["middle"], held["end"]), *(f"{count} × {what}" for what, count in ours.items())]
     print(f"NOT FLAT: {', '.join(faults)}" if faults else "flat")
