@@ -19,10 +19,11 @@ from typing import NamedTuple
 
 from prober.addresses import literal_family
 from prober.reasons import Family
+from prober.wire.core import WATCHING, latest_departure
 from prober.wire.errqueue import LINUX, IcmpError, queue_errors, read_error_queue
 from prober.wire.marks import PLAIN, Marks, mark
 from prober.wire.ready import readable, writable
-from prober.wire.stamps import ANCILLARY_BYTES, Instant, elapsed, kernel_stamp, stamp_receipt
+from prober.wire.stamps import ANCILLARY_BYTES, Instant, elapsed, kernel_stamp, stamp_both_ways, stamp_receipt
 from prober.wire.stream import Times
 
 # struct tcp_info up to tcpi_total_retrans (linux/tcp.h): of it state, options, window scales, snd_mss, pmtu, rtt,
@@ -115,7 +116,7 @@ class TcpStream:
     The kernel stamps what it receives (socket(7) SO_TIMESTAMPNS), where the platform can.
     """
 
-    __slots__ = ("_loop", "_prepared", "asked", "connected", "socket", "times")
+    __slots__ = ("_departures", "_loop", "_prepared", "asked", "connected", "socket", "times")
 
     def __init__(
         self, sock: socket.socket, loop: asyncio.AbstractEventLoop, asked: Instant, connected: TcpInfo | None
@@ -128,6 +129,7 @@ class TcpStream:
         self.times = Times()
         self._loop = loop
         self._prepared = False
+        self._departures = False
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """See Stream.receive."""
@@ -137,6 +139,8 @@ class TcpStream:
             try:
                 data, ancillary, _, _ = self.socket.recvmsg(max_bytes, ANCILLARY_BYTES)
             except BlockingIOError:
+                if self._departures:  # one that came late would keep the socket awake
+                    latest_departure(self.socket)
                 await readable(self._loop, self.socket)
             except OSError:
                 self.times.arrived(perf_counter(), kernel=False)
@@ -158,15 +162,26 @@ class TcpStream:
             except BlockingIOError:
                 await writable(self._loop, self.socket)
                 continue
-            self.times.handed(at)
+            self.times.handed(self._left(at))
             rest = memoryview(rest)[sent:]
+
+    def _left(self, at: float) -> float:
+        """When that left which was handed over at `at`: by the kernel's stamp where this process lost its core then."""
+        back = WATCHING.held_up(at)
+        stamp_ns = latest_departure(self.socket) if self._departures else None
+        if back is None or stamp_ns is None:
+            return at
+        left = self.asked.monotonic + (stamp_ns - self.asked.wall_ns) / 1e9
+        return left if at <= left <= back else at
 
     def _prepare(self) -> None:
         """What a connection needs that is used: one that is only opened does without.
 
         The error queue has done its work; from here on it would make every stray ICMP error fatal.
         """
-        stamp_receipt(self.socket)
+        self._departures = WATCHING.on and stamp_both_ways(self.socket)
+        if not self._departures:
+            stamp_receipt(self.socket)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         queue_errors(self.socket, self.socket.family, on=False)
         self._prepared = True

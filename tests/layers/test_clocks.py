@@ -14,7 +14,7 @@ from prober.engine.climb import climb
 from prober.layers.base import Kit
 from prober.model import Cell, Endpoint, Outcome, Run
 from prober.reasons import Family, Kind, Layer
-from prober.wire import stamps, tcp
+from prober.wire import core, stamps, tcp
 from tests.support.cells import FAMILIES, LOOPBACK, has_ipv6, make_cell
 from tests.support.delayed import NAME, Delayed, serve_late
 
@@ -138,11 +138,37 @@ async def test_a_layer_takes_what_the_server_and_the_wire_took(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", ["http/1.1", "proxy", "dns"])
+async def test_once_the_core_was_lost_on_the_way_into_the_kernel_sends_count_from_their_leaving(
+    late: Delayed, kit: Kit, family: Family, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock before each send is read SPIN too early, as if the core had been lost right after."""
+    make, waiting = CELLS[name]
+    monkeypatch.setattr(tcp, "WATCHING", core.Watch())
+    monkeypatch.setattr(tcp, "perf_counter", lambda: perf_counter() - SPIN)
+    cell = make(late, family)
+    (unwarned,) = await climb(cell, kit)
+    assert tcp.WATCHING.on
+    late.delays()
+    (watching,) = await climb(cell, kit)
+    true = Counter[str]()
+    for _, flight, seconds in late.delays():
+        true[flight] += seconds
+    for before, after in zip(unwarned.outcomes, watching.outcomes, strict=True):
+        if after.layer in waiting:
+            assert before.evidence["local_seconds"] == 0.0  # all of its time was taken for the network's
+            assert after.evidence["local_seconds"] > 0.0
+            assert after.evidence["clock"] == "kernel"
+            assert 0.0 <= (after.seconds or 0.0) - true[after.layer.value] < SLACK
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", [name for name in CELLS if name not in ("tcp", "grpc", "dns over udp")])
 async def test_without_stamps_the_user_clock_serves_and_the_outcome_says_so(
     late: Delayed, kit: Kit, family: Family, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tcp, "stamp_receipt", lambda _socket: None)
+    monkeypatch.setattr(tcp, "stamp_both_ways", lambda _socket: False)
     make, waiting = CELLS[name]
     _, timed, _ = await climb_held_up(late, make(late, family), kit)
     for layer in waiting:
