@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -118,3 +120,25 @@ async def test_a_server_that_dies_while_it_is_watched_is_noticed(kit: Kit) -> No
     run = await climbing
     assert reason_of(run) in (Reason.GOAWAY, Reason.CLOSED, Reason.RESET, Reason.UNAVAILABLE, Reason.STREAM_RESET)
     assert run.seconds < 3
+
+
+async def test_watches_and_calls_that_fail_leave_nothing_behind(kit: Kit) -> None:
+    """Descriptors and tasks stay as many, climb after climb."""
+    scripts = [Scripted(Status.SERVING, then=stays), Scripted(Status.NOT_SERVING, then=stays),
+               Scripted(Status.SERVING, then=breaks), Scripted(then=ends)]  # fmt: skip
+
+    def held() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks())
+
+    async with contextlib.AsyncExitStack() as stack:
+        ports = [await stack.enter_async_context(serving(script)) for script in scripts]
+        cells = [watching(port, "5ms") for port in ports]
+        cells += [cell_for(ports[0], timeout=0.03, grpc={"watch": "1s"})]
+        cells += [cell_for(ports[0], grpc={"call": "payments.v1.Payments/Get"})]
+        counts = []
+        for _ in range(3):
+            for _ in range(5):
+                await asyncio.gather(*(run_of(cell, kit) for cell in cells))
+            counts.append(held())
+    assert counts[2][0] <= counts[0][0] + 6
+    assert counts[2][1] <= counts[0][1] + 4

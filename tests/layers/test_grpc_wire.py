@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 
@@ -183,3 +184,36 @@ async def test_channels_are_kept_up_to_a_limit(kit: Kit, monkeypatch: pytest.Mon
             assert (await run_of(cell_for(server.port, grpc={"authority": name}), kit)).ok
             assert len(bridges._order) <= 2
     assert [names.authority for names in bridges._idle] == ["d", "a"]
+
+
+async def test_binary_metadata_is_sent_as_bytes_and_a_file_that_is_gone_is_our_own_fault(
+    kit: Kit, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+
+    @speaks_http2
+    async def handler(side: Http2Peer) -> None:
+        seen.append(side.headers["x-trace-bin"])
+        side.connection.send_headers(1, [*HEAD, ("grpc-status", "16")], end_stream=True)
+        await side.flush()
+        await side.peer.reader.read()
+
+    async with serving(handler) as server:
+        run = await run_of(cell_for(server.port, grpc={"metadata": {"x-trace-bin": "\u00e9"}}), kit)
+        gone = {"metadata": {"authorization": {"file": str(tmp_path / "gone")}}}
+        ours = await run_of(cell_for(server.port, grpc=gone), kit)
+    assert reason_of(run) is Reason.UNAUTHENTICATED
+    assert seen == [b64encode("\u00e9".encode()).decode().rstrip("=")]
+    assert reason_of(ours) is Reason.INTERNAL
+    assert "metadata authorization can't be read" in ours.outcomes[-1].evidence["detail"]
+
+
+async def test_without_a_local_socket_the_fault_is_ours(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("prober.wire.grpc.bridge.listening", none_left)
+    async with serving(SERVING) as server:
+        run = await run_of(cell_for(server.port), kit)
+    assert reason_of(run) is Reason.INTERNAL
+    assert "no local socket for grpcio" in run.outcomes[-1].evidence["detail"]
