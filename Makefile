@@ -3,6 +3,9 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What the tests have to run of each of these packages, in % of its lines (not where ARGS chooses among the tests).
+COVERED := layers config engine
+COVERED_LEAST := 95
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
@@ -17,6 +20,8 @@ demo: setup ## the service against the embedded lab, until Ctrl-C
 
 test: setup-dev ## all tests, with coverage
 	@$(BIN)/python -m pytest --cov=prober --cov-report=term:skip-covered $(ARGS)
+	@$(if $(ARGS),:,set -e; for part in $(COVERED); do printf "coverage of prober/$$part, in %%: "; \
+	  $(BIN)/python -m coverage report --include="prober/$$part/*" --format=total --fail-under=$(COVERED_LEAST); done)
 
 check: setup-dev ## format, lint, types, import rules, lock files: what CI runs
 	@echo "format"  && $(BIN)/ruff format --check --quiet .
