@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -91,5 +92,7 @@ def trusted_organizations(bundle: Path) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def _organizations(bundle: Path, _stamp: int) -> frozenset[str]:
-    certificates = x509.load_pem_x509_certificates(bundle.read_bytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an old authority's serial number: OpenSSL trusts it all the same
+        certificates = x509.load_pem_x509_certificates(bundle.read_bytes())
     return frozenset(attribute(c.subject, NameOID.ORGANIZATION_NAME) for c in certificates) - {""}
