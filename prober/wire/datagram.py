@@ -61,7 +61,7 @@ class DatagramSocket:
 
     def send(self, data: bytes) -> Instant:
         """Send one datagram; the moment just before it left."""
-        sent = Instant.now()
+        sent = Instant.surely()
         try:
             self._socket.send(data)
         except OSError as error:
@@ -129,7 +129,7 @@ class OpenDatagramSocket:
 
     def send(self, data: bytes, peer: Peer) -> Instant:
         """Send one datagram to one of the peers; the moment just before it left. DatagramFailed: it could not."""
-        sent = Instant.now()
+        sent = Instant.surely()
         for last in (False, True):
             try:
                 self._socket.sendto(data, self._peers[peer])

@@ -24,6 +24,7 @@ _BOTH_WAYS: Final = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 7 | 1 << 11
 _TIMESPEC = struct.Struct("@ll")
 #: Room for the control messages of one recvmsg: the stamp (of 48 bytes at most), a TTL, a few bytes of padding.
 ANCILLARY_BYTES: Final = 128
+_TOGETHER, _READINGS = 1e-4, 3  # seconds between two readings that are one moment; attempts at it
 _STEP = 1e-3  # seconds that the two clocks may drift apart during one exchange
 
 
@@ -37,6 +38,16 @@ class Instant(NamedTuple):
     def now(cls) -> Instant:
         """This moment."""
         return cls(time.time_ns(), time.perf_counter())
+
+    @classmethod
+    def surely(cls) -> Instant:
+        """The same, read anew where this process lost its core between the two clocks: that looks like a step."""
+        for _ in range(_READINGS):
+            before = time.perf_counter()
+            instant = cls.now()
+            if instant.monotonic - before < _TOGETHER:
+                break
+        return instant
 
 
 class Span(NamedTuple):
@@ -106,7 +117,7 @@ def elapsed(sent: Instant, seen: Instant, stamp_ns: int | None, left_ns: int | N
     the monotonic time between the two instants, and never negative.
     """
     whole = seen.monotonic - sent.monotonic
-    if stamp_ns is None or abs((seen.wall_ns - sent.wall_ns) / 1e9 - whole) > _STEP:
+    if stamp_ns is None or (_apart(sent, seen) > _STEP and _apart(sent, Instant.surely()) > _STEP):
         return Span(whole, kernel=False)
     until_stamp = (stamp_ns - sent.wall_ns) / 1e9
     if not 0.0 <= until_stamp <= whole:
@@ -114,3 +125,8 @@ def elapsed(sent: Instant, seen: Instant, stamp_ns: int | None, left_ns: int | N
     if left_ns is not None and sent.wall_ns <= left_ns <= stamp_ns:
         return Span((stamp_ns - left_ns) / 1e9, kernel=True)
     return Span(until_stamp, kernel=True)
+
+
+def _apart(sent: Instant, seen: Instant) -> float:
+    """By how many seconds the two clocks disagree about the time between two instants."""
+    return abs((seen.wall_ns - sent.wall_ns) / 1e9 - (seen.monotonic - sent.monotonic))

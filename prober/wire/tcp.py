@@ -234,7 +234,7 @@ async def open_tcp(
             mark(sock, marks)
         if source:
             _bind(sock, source)
-        asked = Instant.now()
+        asked = Instant.surely()
         number = sock.connect_ex((address, port))
         if number == errno.EINPROGRESS:
             number, info = await _connected(sock, loop)

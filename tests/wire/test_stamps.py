@@ -53,3 +53,19 @@ def test_the_stamp_is_found_among_control_messages() -> None:
     assert kernel_stamp([(1, 37, b"\0" * 48)]) is None, "the hardware's alone"
     assert kernel_stamp([(1, 35, b"short")]) is None
     assert kernel_stamp([]) is None
+
+
+def test_an_instant_whose_clocks_were_read_apart_is_no_step_of_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core was lost for 8 ms between the two readings: first of what was seen, then of the look at the clocks."""
+    sent = Instant.now()
+    stamp = sent.wall_ns + 1
+    torn = Instant(sent.wall_ns + 2 * MS, sent.monotonic + 0.010)
+    assert elapsed(sent, torn, stamp) == (pytest.approx(1e-9), True)
+    true, read = Instant.now, []
+
+    def apart() -> Instant:
+        read.append(true())
+        return Instant(read[-1].wall_ns, read[-1].monotonic + (0.008 if len(read) == 1 else 0.0))
+
+    monkeypatch.setattr(Instant, "now", apart)
+    assert Instant.surely() == read[1]
