@@ -134,8 +134,8 @@ def carries_name(certificate: x509.Certificate, name: str) -> bool:
             verify_certificate_ip_address(certificate, name)
         else:
             verify_certificate_hostname(certificate, name)
-    except (VerificationError, CertificateError):
-        return False
+    except (VerificationError, CertificateError, ValueError, x509.UnsupportedGeneralNameType):
+        return False  # the last two: its names cannot be read
     return True
 
 

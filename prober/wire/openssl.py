@@ -7,6 +7,7 @@ Callbacks here run inside a handshake: they may not raise.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +112,12 @@ def mark(pointer: Any) -> bytes:
 def certificate(pointer: Any) -> x509.Certificate:
     """The certificate behind `pointer`, parsed. ValueError where it can't be."""
     _lib.X509_up_ref(pointer)
-    return crypto.X509._from_raw_x509_ptr(pointer).to_cryptography()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what RFC 5280 forbids and everybody takes: a negative serial number
+        try:
+            return crypto.X509._from_raw_x509_ptr(pointer).to_cryptography()
+        except x509.InvalidVersion as error:
+            raise ValueError(str(error)) from error
 
 
 def system_bundle() -> Path | None:

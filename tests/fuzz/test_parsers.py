@@ -121,9 +121,9 @@ def test_a_certificate_has_facts_or_is_none(data: st.DataObject) -> None:
     der = [certificate.public_bytes(Encoding.DER) for certificate in _certificates()]
     try:
         certificate = x509.load_der_x509_certificate(data.draw(damaged(*der)))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return
-    with bounded(), suppress(ValueError):  # what `cryptography` reads late it also refuses late: `Links` knows
+    with bounded():
         link = Link(certificate)
         assert link.carries("api.example.com") in (True, False)
         assert link.carries("::1") in (True, False)
