@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prober.addresses import is_literal, literal_family, parse_server
 from prober.model import Cell
-from prober.options import Profile
+from prober.options import PAIR, Profile
 from prober.reasons import Kind, Layer
 
 #: Packets of one layer when all goes well, both directions, acknowledgements counted. Retransmissions are not.
@@ -16,10 +16,16 @@ PACKETS: Mapping[Layer, int] = {
     Layer.PROXY: 4,  # CONNECT, its answer, an ACK for each
     Layer.TLS: 9,  # hello, three segments of server flight, Finished, session ticket, ACKs (RFC 8446 section 2)
     Layer.HTTP: 4,  # request and answer of one segment each, an ACK for each
-    Layer.GRPC: 15,  # a connection of its own (7), prefaces and SETTINGS (4), request and answer (4)
+    Layer.GRPC: 8,  # prefaces and SETTINGS (4), request and answer (4)
 }
+_STREAM_QUERY = PACKETS[Layer.TCP] + 4
 #: A question and its answer: a datagram each, or a connection with both and their ACKs.
-QUERY_PACKETS: Mapping[str, int] = {"udp": 2, "tcp": PACKETS[Layer.TCP] + 4}
+QUERY_PACKETS: Mapping[str, int] = {
+    "udp": 2,
+    "tcp": _STREAM_QUERY,
+    "tls": _STREAM_QUERY + PACKETS[Layer.TLS],
+    "https": _STREAM_QUERY + PACKETS[Layer.TLS],
+}
 #: What a Pod's resolv.conf has unless the probe says otherwise (dnsPolicy: ClusterFirst).
 NDOTS, SUFFIXES = 5, 3
 #: That a C library asks at most (MAXNS).
@@ -34,6 +40,7 @@ ASSUMPTIONS: tuple[str, ...] = (
     _LOOKUPS,
     "asked as musl, every question goes to all servers at once (to one unless resolver.servers names more)",
     "an answer fits into one segment, a certificate chain into three",
+    "what redirects, STARTTLS, WebSockets and reflection take beside is not counted",
     "a path to endpoints or to all addresses of a name counts as one address: multiply by how many there are",
 )
 
@@ -84,8 +91,7 @@ def rate_of(cell: Cell) -> Rate:
     packets += 2 * cell.options.icmp.count if Layer.ICMP in ladder else 0
     packets += sum(2 * ((step.send is not None) + (step.expect is not None)) for step in cell.options.tcp.steps)
     packets += sum(PACKETS[layer] for layer in ladder if layer in PACKETS)
-    packets += PACKETS[Layer.TLS] if Layer.GRPC in ladder and Layer.TLS in ladder else 0
-    connections = (Layer.TCP in ladder) + (Layer.GRPC in ladder) + (queries if transport == "tcp" else 0)
+    connections = (Layer.TCP in ladder) + (queries if transport != "udp" else 0)
     return Rate(1, 1 / cell.interval, packets / cell.interval, connections / cell.interval)
 
 
@@ -93,14 +99,22 @@ def _queries(cell: Cell) -> tuple[int, str]:
     """Questions of one run, every server's counted, and the transport they take."""
     resolver, endpoint = cell.options.resolver, cell.endpoint
     if cell.kind is Kind.DNS:
-        tcp = "tcp" in (cell.options.dns.transport, resolver.transport)
+        asked = cell.options.dns.transport
+        transport = resolver.transport if asked == "udp" else asked
         searched = cell.options.dns.search if cell.options.dns.search is not None else not endpoint.host
         names = _tried(cell, endpoint.resource) if searched else 1
-        return names * _asked_at_once(cell), "tcp" if tcp else "udp"
+        return names * _questions(cell) * _asked_at_once(cell), transport
     host = endpoint.first_hop[0]
     if endpoint.service is not None or is_literal(host):
         return 0, resolver.transport
     return _tried(cell, host) * _asked_at_once(cell), resolver.transport
+
+
+def _questions(cell: Cell) -> int:
+    """Questions for each name: two for a pair, and two more where its other sockets are tried beside."""
+    if cell.options.dns.type != PAIR:
+        return 1
+    return 4 if cell.options.dns.sockets == "both" else 2
 
 
 def _asked_at_once(cell: Cell) -> int:

@@ -35,8 +35,8 @@ COSTS: list[tuple[str, Kind | None, dict[str, Any], int, int]] = [
     ("https://192.0.2.1", None, {}, 7 + 9 + 4, 1),
     ("https://192.0.2.1", Kind.TCP, {}, 7, 1),
     ("https://192.0.2.1", Kind.KUBERNETES, {}, 7 + 9 + 4, 1),
-    ("grpc://192.0.2.1", None, {}, 7 + 15, 2),
-    ("grpcs://192.0.2.1", None, {}, 7 + 9 + 15 + 9, 2),
+    ("grpc://192.0.2.1", None, {}, 7 + 8, 1),
+    ("grpcs://192.0.2.1", None, {}, 7 + 9 + 8, 1),
     ("dns:///example.com", None, {}, 8, 0),
     ("dns:///example.com.", None, {}, 2, 0),
     ("dns://192.0.2.1/example.com", None, {}, 2, 0),
@@ -46,6 +46,11 @@ COSTS: list[tuple[str, Kind | None, dict[str, Any], int, int]] = [
     ("dns://192.0.2.1/example.com.", None, {"resolver": {"profile": "musl", "servers": ["192.0.2.1"] * 2}}, 2, 0),
     ("tcp://example.com.:1", None, {"resolver": {"profile": "musl", "servers": ["192.0.2.1", "2001:db8::1"]}}, 11, 1),
     ("dns://192.0.2.1/example.com?transport=tcp", None, {}, 11, 1),
+    ("dns://192.0.2.1/example.com?transport=tls", None, {}, 20, 1),
+    ("dns://192.0.2.1/example.com?transport=https", None, {}, 20, 1),
+    ("dns:///example.com.", None, {"resolver": {"transport": "tcp"}}, 11, 1),
+    ("dns:///example.com.", None, {"dns": {"type": "A+AAAA"}}, 4, 0),
+    ("dns:///example.com.", None, {"dns": {"type": "A+AAAA", "sockets": "both"}}, 8, 0),
 ]
 
 
