@@ -16,7 +16,7 @@ def test_an_authority_whose_serial_is_no_positive_number_is_one_all_the_same(tmp
     certificate = Party("Old Root", organization="Old Trust").certificate
     length = (certificate.serial_number.bit_length() + 8) // 8
     serial = certificate.serial_number.to_bytes(length, "big")
-    negative = certificate.public_bytes(Encoding.DER).replace(serial, b"\xff" + serial[1:], 1)
+    negative = certificate.public_bytes(Encoding.DER).replace(serial, b"\x92" + serial[1:], 1)
     odd = crypto.load_certificate(crypto.FILETYPE_ASN1, negative)
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(crypto.dump_certificate(crypto.FILETYPE_PEM, odd))
