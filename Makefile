@@ -32,7 +32,8 @@ check: setup-dev ## format, lint, types, import rules, lock files: what CI runs
 	@echo "all good"
 
 fuzz: setup-dev ## the parsers on as many random inputs as you like: make fuzz EXAMPLES=100000
-	@PROBER_FUZZ=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest --timeout 0 tests/fuzz tests/wire/test_http_fuzz.py $(ARGS)
+	@PROBER_FUZZ=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest --timeout 0 tests/fuzz tests/wire/test_http_fuzz.py \
+	  tests/wire/test_http_plain.py tests/wire/test_http_plain2.py tests/wire/test_http_block.py tests/wire/test_dnsplain.py $(ARGS)
 
 bench: setup-dev ## the benchmarks
 	@set -e; for file in $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)); do \

@@ -48,7 +48,7 @@ def places(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [way for key, value in steps for way in [(*here, key), *places(value, (*here, key))]]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(GOOD), st.data())
 def test_a_good_file_with_one_value_replaced(text: str, data: st.DataObject) -> None:
     config = yaml.safe_load(text)
@@ -60,7 +60,7 @@ def test_a_good_file_with_one_value_replaced(text: str, data: st.DataObject) -> 
     judged(yaml.safe_dump(config))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(GOOD), st.integers(0, 2000), st.integers(0, 40), st.text(max_size=4))
 def test_a_good_file_with_some_of_its_text_replaced(text: str, start: int, length: int, by: str) -> None:
     judged(text[:start] + by + text[start + length :])

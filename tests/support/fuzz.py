@@ -17,8 +17,8 @@ MOST_TIME, MOST_TEXT = 1.0, 64 * 1024
 
 
 def fuzzed(examples: int) -> settings:
-    """The settings of a test: `examples` in CI, derandomised."""
-    return settings(max_examples=ASKED or examples, derandomize=not ASKED, deadline=None)
+    """The settings of a test: `examples` in CI, beside what all property tests share (`tests/conftest.py`)."""
+    return settings(max_examples=ASKED or examples)
 
 
 class Recorded:

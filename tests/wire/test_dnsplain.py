@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import dns.message
 import dns.rcode
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prober.wire import dnsplain
 from prober.wire.dnsedns import Asking
 from prober.wire.dnsmessage import Query, Sent, Step, encode, judge
 from prober.wire.resolvconf import Server
+from tests.support.fuzz import fuzzed
 from tests.support.nameserver import reply_to
 
 NAME = "web.app.example."
@@ -43,7 +44,6 @@ def is_plain(kind: str, wire: bytes) -> bool:
     return dnsplain.read(wire, SENT[kind].question_end, kind) is not None
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(V4, max_size=12), st.integers(0, 2**32 - 1), st.sampled_from(["RA", "AA RA AD", ""]))
 def test_address_records_are_read_alike(addresses: list[str], ttl: int, flags: str) -> None:
     reply = reply_to(asked("A"), flags=flags)
@@ -55,7 +55,6 @@ def test_address_records_are_read_alike(addresses: list[str], ttl: int, flags: s
     assert is_plain("A", wire)
 
 
-@settings(deadline=None)
 @given(st.lists(V6, min_size=1, max_size=8))
 @example(["::1", "::", "::ffff:1.2.3.4", "::1.2.3.4", "1::", "1:0:0:2::3", "1:0:2:3:4:5:6:7", "0:1:2:3:4:5:6:7"])
 @example(["fd00:0:0:1:0:0:0:1", "2001:db8:0:1:1:1:1:1", "64:ff9b::1.2.3.4"])
@@ -105,7 +104,7 @@ BASES += [_negative.to_wire(), _with_opt.to_wire()]
 DAMAGE = st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=4)
 
 
-@settings(max_examples=600, deadline=None)
+@fuzzed(600)
 @given(st.sampled_from(BASES), DAMAGE, st.integers(0, 140), st.binary(max_size=30))
 def test_damaged_replies_are_read_alike(base: bytes, damage: list[tuple[int, int]], end: int, tail: bytes) -> None:
     wire = bytearray(base)
@@ -115,7 +114,7 @@ def test_damaged_replies_are_read_alike(base: bytes, damage: list[tuple[int, int
     assert mine == theirs
 
 
-@settings(max_examples=400, deadline=None)
+@fuzzed(400)
 @given(st.sampled_from(sorted(QUERIES)), st.binary(min_size=10, max_size=10), st.binary(max_size=60))
 def test_any_bytes_behind_our_question_are_read_alike(kind: str, head: bytes, tail: bytes) -> None:
     sent = SENT[kind]

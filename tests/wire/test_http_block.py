@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import pytest
 from hpack import Decoder, Encoder
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.wire.http.block import read_block
+from tests.support.fuzz import fuzzed
 
 NAMES = st.one_of(st.sampled_from([":status", "date", "content-length", "set-cookie", "x"]), st.text("ab-", max_size=9))
 FIELDS = st.lists(st.tuples(NAMES, st.text(max_size=40)), min_size=1, max_size=12)
 
 
-@settings(max_examples=400, deadline=None)
+@fuzzed(400)
 @given(fields=FIELDS, huffman=st.booleans(), sensitive=st.booleans())
 def test_what_an_encoder_writes_is_read(fields: list[tuple[str, str]], huffman: bool, sensitive: bool) -> None:
     block = Encoder().encode([(name, value, sensitive) for name, value in fields], huffman=huffman)
     assert read_block(block) == [(name.encode(), value.encode()) for name, value in fields]
 
 
-@settings(max_examples=1500, deadline=None)
+@fuzzed(1500)
 @given(block=st.one_of(st.binary(max_size=30), st.lists(st.sampled_from(range(0x20, 256, 3)), max_size=20).map(bytes)))
 def test_any_bytes_are_read_as_hpack_reads_them_or_left_to_it(block: bytes) -> None:
     fields = read_block(block)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.wire.http import Call, HttpBroken, HttpClient, Record
 from prober.wire.http import http1 as module
 from prober.wire.http.plain import read_plain
+from tests.support.fuzz import fuzzed
 from tests.support.http import response
 from tests.wire.test_http_fuzz import CALL, Recorded
 
@@ -49,7 +50,7 @@ async def read(pieces: list[bytes], method: str = "GET") -> dict[str, Any]:
     }  # fmt: skip
 
 
-@settings(max_examples=1000, deadline=None)
+@fuzzed(1000)
 @given(
     status=st.sampled_from(STATUS), lines=st.lists(st.sampled_from(LINES), max_size=5), body=st.sampled_from(BODIES),
     cut=st.integers(0, 80), method=st.sampled_from(["GET", "HEAD", "POST"]),

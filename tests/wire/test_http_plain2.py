@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from hpack import Decoder, Encoder
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.wire.http import HttpBroken, HttpClient, Record
 from prober.wire.http import http2 as module
 from prober.wire.http.plain2 import headers_frame
+from tests.support.fuzz import fuzzed
 from tests.support.http import frame
 from tests.wire.test_http_fuzz import CALL, FRAMES, Recorded
 
@@ -92,7 +93,7 @@ OURS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=700, deadline=None)
+@fuzzed(700)
 @given(frames=st.lists(st.one_of(OURS, OURS, FRAMES), max_size=7), cut=st.integers(0, 80))
 async def test_plain_exchanges_read_as_h2_reads_them(frames: list[bytes], cut: int) -> None:
     data = frame(SETTINGS) + b"".join(frames)
