@@ -94,7 +94,7 @@ def _changed(conf: ResolvConf, args: argparse.Namespace) -> ResolvConf:
 async def _walk(args: argparse.Namespace, conf: ResolvConf, profile: Profile) -> dict[str, Any]:
     from prober.cli.walks import walked
     from prober.layers.base import Ascent, Kit
-    from prober.layers.dns import asking_of, channel_of
+    from prober.layers.dns.rung import asking_of, channel_of
     from prober.wire.lookup import look_up
     from prober.wire.trail import Trail
 

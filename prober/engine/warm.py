@@ -27,7 +27,7 @@ def fill(kit: Kit, cells: Iterable[Cell]) -> None:
     kit.get(StampKeeper)
     layers = import_rungs(cells)
     if Layer.TLS in layers:
-        from prober.layers.tls import settings_of
+        from prober.layers.tls.rung import settings_of
         from prober.wire.tls_context import Contexts
 
         contexts = kit.get(Contexts)
@@ -46,6 +46,6 @@ def _with_inner(cells: Iterable[Cell]) -> tuple[Cell, ...]:
     encrypted = [cell for cell in cells if cell.kind is Kind.DNS and cell.options.dns.transport in ENCRYPTED_PORTS]
     if not encrypted:
         return cells
-    from prober.layers.dns_channel import inner_cell
+    from prober.layers.dns.channel import inner_cell
 
     return (*cells, *(inner_cell(cell, Server("127.0.0.1")) for cell in encrypted))

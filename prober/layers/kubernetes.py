@@ -13,8 +13,8 @@ from typing import Final
 
 from prober.layers.base import Ascent, Failed
 from prober.layers.excerpt import shown
-from prober.layers.http import authority, bearer, compose, exchange, judge
-from prober.layers.http_judge import complaint
+from prober.layers.http.judge import complaint
+from prober.layers.http.rung import authority, bearer, compose, exchange, judge
 from prober.reasons import Reason
 from prober.wire.http import Call, Record
 

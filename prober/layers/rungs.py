@@ -10,16 +10,16 @@ from prober.reasons import Kind, Layer
 
 #: layer → "module:function"; what a kind does differently stands below.
 RUNGS: dict[Layer, str] = {
-    Layer.DNS: "prober.layers.dns:resolve",
-    Layer.ICMP: "prober.layers.icmp:echo",
-    Layer.TCP: "prober.layers.tcp:connect",
+    Layer.DNS: "prober.layers.dns.rung:resolve",
+    Layer.ICMP: "prober.layers.icmp.rung:echo",
+    Layer.TCP: "prober.layers.tcp.rung:connect",
     Layer.PROXY: "prober.layers.proxy:tunnel",
-    Layer.TLS: "prober.layers.tls:handshake",
-    Layer.HTTP: "prober.layers.http:request",
-    Layer.GRPC: "prober.layers.grpc:check",
+    Layer.TLS: "prober.layers.tls.rung:handshake",
+    Layer.HTTP: "prober.layers.http.rung:request",
+    Layer.GRPC: "prober.layers.grpc.rung:check",
 }
 BY_KIND: dict[tuple[Kind, Layer], str] = {
-    (Kind.DNS, Layer.DNS): "prober.layers.dns:query",
+    (Kind.DNS, Layer.DNS): "prober.layers.dns.rung:query",
     (Kind.KUBERNETES, Layer.HTTP): "prober.layers.kubernetes:request",
 }
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from prober.kubernetes.slices import parse_slice
 from prober.lab.certificates import CertificateFiles
-from prober.layers.tls import certificate_was_requested
+from prober.layers.tls.rung import certificate_was_requested
 from prober.reasons import REASONS, Family, Layer
 from prober.wire.certificates import Link
 from prober.wire.dnsmessage import Query, Step, encode, judge

@@ -6,8 +6,8 @@ import pytest
 
 from prober.diagnosis.run import explain
 from prober.export.reproduce import reproduce
-from prober.layers.http_cache import cache_state
-from prober.layers.http_envoy import MEANINGS, flag_of
+from prober.layers.http.cache import cache_state
+from prober.layers.http.envoy import MEANINGS, flag_of
 from prober.wire.http import Fields, Record
 from tests.layers.test_http import once, probe
 from tests.support.http import Peer, response, says, serving

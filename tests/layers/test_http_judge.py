@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from prober.layers.http_judge import complaint, status_matches
+from prober.layers.http.judge import complaint, status_matches
 from prober.options import Expect
 from prober.reasons import Reason
 from prober.wire.http import Record

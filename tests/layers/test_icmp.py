@@ -12,7 +12,7 @@ from icmplib import ICMPSocketError, SocketPermissionError
 
 from prober.engine.climb import climb
 from prober.layers.base import Kit
-from prober.layers.icmp import reason_of
+from prober.layers.icmp.rung import reason_of
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire import icmp

@@ -12,7 +12,7 @@ import pytest
 from prober.diagnosis.run import explain
 from prober.engine.climb import climb
 from prober.layers.base import Kit
-from prober.layers.tcp import reason_of
+from prober.layers.tcp.rung import reason_of
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire.errqueue import LINUX, IcmpError, parse_extended_error

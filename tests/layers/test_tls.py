@@ -12,7 +12,7 @@ from prober.engine.climb import climb
 from prober.lab.certificates import CertificateFiles
 from prober.lab.tls import make_context
 from prober.layers.base import Kit
-from prober.layers.tls import certificate_was_requested, failure_reason
+from prober.layers.tls.rung import certificate_was_requested, failure_reason
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire.tls import TlsError

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from prober.diagnosis.run import explain
 from prober.engine.climb import climb
 from prober.layers.base import Kit
-from prober.layers.tls_record import MAX_LINKS, MAX_NAMES
+from prober.layers.tls.record import MAX_LINKS, MAX_NAMES
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
 from tests.support.cells import LOOPBACK, make_cell

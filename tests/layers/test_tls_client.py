@@ -14,8 +14,8 @@ from OpenSSL import SSL
 from prober.engine.climb import climb
 from prober.lab.certificates import CertificateFiles
 from prober.lab.tls import make_context
-from prober.layers import tls as rung
 from prober.layers.base import Ascent, Kit
+from prober.layers.tls import rung
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire import openssl

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from prober.layers.train import deviation, jitter, reordered
+from prober.layers.icmp.train import deviation, jitter, reordered
 from prober.wire.echo import EchoReply
 from prober.wire.stamps import Span
 

@@ -9,8 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
-from prober.layers import tls as rung
-from prober.layers.tls import Plans
+from prober.layers.tls import rung
+from prober.layers.tls.rung import Plans
 from prober.reasons import Kind
 from prober.wire.certificates import MAX_NAMES, Link, facts
 from tests.support.cells import make_cell

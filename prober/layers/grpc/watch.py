@@ -6,7 +6,7 @@ import asyncio
 from time import perf_counter
 
 from prober.layers.base import Ascent, Failed
-from prober.layers.grpc_judge import Metadata, judge_status, note_answer, refused, rest_of
+from prober.layers.grpc.judge import Metadata, judge_status, note_answer, refused, rest_of
 from prober.reasons import Reason
 from prober.wire.grpc import Answer, Duplex, Talk
 from prober.wire.grpc.health import WATCH, health_request

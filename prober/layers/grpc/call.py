@@ -10,8 +10,8 @@ from typing import Final
 
 from prober.layers.base import Ascent, Failed
 from prober.layers.excerpt import shown
-from prober.layers.grpc_judge import Metadata, ended_as_expected, refused, rest_of
-from prober.layers.http_judge import body_complaint
+from prober.layers.grpc.judge import Metadata, ended_as_expected, refused, rest_of
+from prober.layers.http.judge import body_complaint
 from prober.model import Endpoint
 from prober.reasons import Reason
 from prober.wire.grpc import Talk

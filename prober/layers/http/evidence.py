@@ -7,8 +7,8 @@ from typing import Final
 
 from prober.layers.base import Ascent
 from prober.layers.excerpt import EXCERPT, shown
-from prober.layers.http_cache import CACHE_FIELDS, cache_state
-from prober.layers.http_envoy import flag_of
+from prober.layers.http.cache import CACHE_FIELDS, cache_state
+from prober.layers.http.envoy import flag_of
 from prober.wire.http import Record
 
 #: Response fields worth keeping → the name they have in the evidence.

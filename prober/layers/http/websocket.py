@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from prober.layers.base import Ascent, Failed
-from prober.layers.http import asked_fields, authority, broken_off, compose, exchange, judge
-from prober.layers.http_judge import complaint
+from prober.layers.http.judge import complaint
+from prober.layers.http.rung import asked_fields, authority, broken_off, compose, exchange, judge
 from prober.options import WebSocketOptions
 from prober.reasons import Reason
 from prober.wire.http import Call, HttpBroken, Record

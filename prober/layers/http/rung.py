@@ -14,8 +14,8 @@ from prober import __version__
 from prober.layers.base import Ascent, Failed, Onward
 from prober.layers.credentials import basic, bearer, hide, revealed, stands_for
 from prober.layers.excerpt import EXCERPT, shown
-from prober.layers.http_evidence import note, note_front_end
-from prober.layers.http_judge import REDIRECTS, complaint
+from prober.layers.http.evidence import note, note_front_end
+from prober.layers.http.judge import REDIRECTS, complaint
 from prober.options import Secret, SecretFile
 from prober.reasons import Kind, Reason
 from prober.wire.http import Call, HttpBroken, HttpClient, Record, Version
@@ -31,7 +31,7 @@ async def request(ascent: Ascent) -> None:
     """Send the request of `http:` and hold its answer against `expect:`."""
     endpoint, options = ascent.cell.endpoint, ascent.cell.options.http
     if options.websocket is not None:
-        from prober.layers.websocket import upgrade  # of few cells, and it speaks on what stands here
+        from prober.layers.http.websocket import upgrade  # of few cells, and it speaks on what stands here
 
         await upgrade(ascent, options.websocket)
         return

@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from prober.addresses import is_literal
 from prober.layers.base import Ascent, Failed, Skipped
-from prober.layers.dns_judge import answers_of, as_expected, detail_of
-from prober.layers.dns_pair import heard, lost_half, note_race, types_of
+from prober.layers.dns.judge import answers_of, as_expected, detail_of
+from prober.layers.dns.pair import heard, lost_half, note_race, types_of
 from prober.model import Cell, Evidence
 from prober.options import KindOptions, Profile
 from prober.reasons import Family, Reason
@@ -85,7 +85,7 @@ async def query(ascent: Ascent) -> None:
     name, options = cell.endpoint.resource, cell.options.dns
     types, asking = types_of(options.type), asking_of(cell)
     if options.getaddrinfo and not cell.endpoint.host:
-        from prober.layers.dns_libc import beside
+        from prober.layers.dns.libc import beside
 
         async with beside(ascent, types):
             await _asked(ascent, name, types, conf, asking)
@@ -199,7 +199,7 @@ def channel_of(ascent: Ascent, conf: ResolvConf) -> Channel | None:
     """The encrypted way to the servers, if that is what is asked for. TLS and HTTP are imported only then."""
     if conf.transport not in ENCRYPTED_PORTS:
         return None
-    from prober.layers.dns_channel import EncryptedChannel
+    from prober.layers.dns.channel import EncryptedChannel
 
     return EncryptedChannel(ascent)
 

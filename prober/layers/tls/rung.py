@@ -12,8 +12,8 @@ from typing import Final
 
 from prober.addresses import is_literal
 from prober.layers.base import Ascent, Failed, network_time
-from prober.layers.tls_judge import judge
-from prober.layers.tls_record import record_chain, record_connection
+from prober.layers.tls.judge import judge
+from prober.layers.tls.record import record_chain, record_connection
 from prober.model import Cell
 from prober.options import TlsOptions
 from prober.reasons import Kind, Reason

@@ -89,7 +89,7 @@ def _note(ascent: Ascent, info: TcpInfo) -> None:
 
 async def _converse(ascent: Ascent, stream: TcpStream, steps: Sequence[Step]) -> None:
     """Speak on the open connection; the evidence of TCP_INFO is then that of all its segments."""
-    from prober.layers.dialogue import converse
+    from prober.layers.tcp.dialogue import converse
 
     try:
         await converse(ascent, stream, steps)

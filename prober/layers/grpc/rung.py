@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from prober.layers.base import Ascent, Failed
 from prober.layers.excerpt import shown
-from prober.layers.grpc_call import call_method
-from prober.layers.grpc_judge import Metadata, broken_reason, ended_as_expected, judge_status, rest_of
-from prober.layers.grpc_watch import watch
-from prober.layers.http import authority
+from prober.layers.grpc.call import call_method
+from prober.layers.grpc.judge import Metadata, broken_reason, ended_as_expected, judge_status, rest_of
+from prober.layers.grpc.watch import watch
+from prober.layers.http.rung import authority
 from prober.options import reveal
 from prober.reasons import Reason
 from prober.wire.grpc import Bridges, Talk

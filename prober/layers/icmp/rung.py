@@ -10,8 +10,8 @@ from time import perf_counter
 from typing import Final
 
 from prober.layers.base import Ascent, Failed
-from prober.layers.tcp import reason_of as unreachable_reason
-from prober.layers.train import Train, figures, train
+from prober.layers.icmp.train import Train, figures, train
+from prober.layers.tcp.rung import reason_of as unreachable_reason
 from prober.model import Evidence
 from prober.options import IcmpOptions
 from prober.reasons import Reason

@@ -13,9 +13,9 @@ from time import perf_counter
 from typing import Final
 
 from prober.layers.base import Ascent, Failed, Rung
-from prober.layers.http import authority, compose, exchange
-from prober.layers.tcp import connect
-from prober.layers.tls import handshake
+from prober.layers.http.rung import authority, compose, exchange
+from prober.layers.tcp.rung import connect
+from prober.layers.tls.rung import handshake
 from prober.model import Cell, Endpoint, Evidence
 from prober.options import HttpOptions
 from prober.reasons import OURS, Kind, Layer, Reason

@@ -1,0 +1,1 @@
+"""The dns layer: names into addresses, and the query as the subject."""

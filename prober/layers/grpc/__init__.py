@@ -1,0 +1,1 @@
+"""The grpc layer: health, watched or asked, and calls."""

@@ -1,0 +1,1 @@
+"""The http layer: the request, its answer, and what that is worth."""

@@ -1,0 +1,1 @@
+"""The icmp layer: trains of echo requests."""

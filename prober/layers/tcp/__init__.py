@@ -1,0 +1,1 @@
+"""The tcp layer: the connection, and what is said on it."""

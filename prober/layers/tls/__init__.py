@@ -1,0 +1,1 @@
+"""The tls layer: the handshake, and what it showed."""
