@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -44,7 +45,9 @@ def say_machine(*libraries: str) -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in libraries)
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.platform()}, {os.cpu_count()} cores ({_processor()}), "
           f"load average {os.getloadavg()[0]:.2f}")  # fmt: skip
-    print(f"prober {__version__}, Python {platform.python_version()}{', ' if versions else ''}{versions}", flush=True)
+    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    python = f"Python {platform.python_version()}{'' if optimised else ' (built without --enable-optimizations)'}"
+    print(f"prober {__version__}, {python}{', ' if versions else ''}{versions}", flush=True)
 
 
 def _processor() -> str:
