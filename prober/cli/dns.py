@@ -15,7 +15,7 @@ from prober.cli.machine import emit
 if TYPE_CHECKING:
     from prober.model import Cell
     from prober.options import Profile
-    from prober.wire.resolvconf import ResolvConf, Server
+    from prober.wire.dns.resolvconf import ResolvConf, Server
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 async def _report(args: argparse.Namespace) -> dict[str, Any]:
     """All lookups at the same time, so that they meet the servers in the same state, as plain JSON values."""
     from prober.cli.walks import differ
-    from prober.wire.resolvconf import system
+    from prober.wire.dns.resolvconf import system
     from prober.wire.stamps import StampKeeper
 
     own = system()
@@ -95,8 +95,8 @@ async def _walk(args: argparse.Namespace, conf: ResolvConf, profile: Profile) ->
     from prober.cli.walks import walked
     from prober.layers.base import Ascent, Kit
     from prober.layers.dns.rung import asking_of, channel_of
-    from prober.wire.lookup import look_up
-    from prober.wire.trail import Trail
+    from prober.wire.dns.lookup import look_up
+    from prober.wire.dns.trail import Trail
 
     trail, kit = Trail(), Kit()
     ascent = Ascent(_cell(args), kit)
@@ -121,7 +121,7 @@ def _cell(args: argparse.Namespace) -> Cell:
 
 async def _own_libc(name: str, types: tuple[str, ...]) -> dict[str, Any]:
     """getaddrinfo of the C library that this process runs on: in a thread, for it blocks."""
-    from prober.wire.libc import ask
+    from prober.wire.dns.libc import ask
 
     return await asyncio.to_thread(ask, name, types)
 
@@ -139,7 +139,7 @@ def _profiles(text: str) -> tuple[Profile, ...]:
 
 
 def _name(text: str) -> str:
-    from prober.wire.dnsmessage import is_name
+    from prober.wire.dns.message import is_name
 
     if not is_name(text):
         raise argparse.ArgumentTypeError(f"not a domain name: {text!r}")
@@ -171,7 +171,7 @@ def _edns(text: str) -> int:
 
 
 def _ndots(text: str) -> int:
-    from prober.wire.resolvconf import MAX_NDOTS
+    from prober.wire.dns.resolvconf import MAX_NDOTS
 
     if not (text.isascii() and text.isdigit() and int(text) <= MAX_NDOTS):
         raise argparse.ArgumentTypeError(f"not a number from 0 to {MAX_NDOTS}: {text!r}")
@@ -179,7 +179,7 @@ def _ndots(text: str) -> int:
 
 
 def _server(text: str) -> Server:
-    from prober.wire.resolvconf import Server
+    from prober.wire.dns.resolvconf import Server
 
     try:
         return Server.parse(text)

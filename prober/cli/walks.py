@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from prober.options import Profile
-    from prober.wire.dnsmessage import Step
-    from prober.wire.resolver import Lookup
-    from prober.wire.trail import Trail
+    from prober.wire.dns.message import Step
+    from prober.wire.dns.resolver import Lookup
+    from prober.wire.dns.trail import Trail
 
 _WIDE = 240
 
 
 def walked(profile: Profile, types: Sequence[str], lookup: Lookup, trail: Trail) -> dict[str, Any]:
     """One lookup; times in seconds. `error` is what getaddrinfo of this C library would return."""
-    from prober.wire.eai import error_of
+    from prober.wire.dns.eai import error_of
 
     step = lookup.decisive
     found = lookup.reason is None
@@ -45,7 +45,7 @@ def walked(profile: Profile, types: Sequence[str], lookup: Lookup, trail: Trail)
 def _connects(profile: Profile, lookup: Lookup) -> list[str]:
     """The addresses in the order in which a program tries them; none where other types were asked for."""
     from prober.options import Profile
-    from prober.wire.destinations import order, sources
+    from prober.wire.dns.destinations import order, sources
 
     if not {step.query.type for step in lookup.steps} <= {"A", "AAAA"}:
         return []

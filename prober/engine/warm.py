@@ -9,7 +9,7 @@ from prober.layers.base import Kit
 from prober.layers.rungs import rung_of
 from prober.model import Cell
 from prober.reasons import Kind, Layer
-from prober.wire.resolvconf import ENCRYPTED_PORTS, Server
+from prober.wire.dns.resolvconf import ENCRYPTED_PORTS, Server
 from prober.wire.stamps import StampKeeper
 
 
@@ -28,7 +28,7 @@ def fill(kit: Kit, cells: Iterable[Cell]) -> None:
     layers = import_rungs(cells)
     if Layer.TLS in layers:
         from prober.layers.tls.rung import settings_of
-        from prober.wire.tls_context import Contexts
+        from prober.wire.tls.context import Contexts
 
         contexts = kit.get(Contexts)
         for settings in {settings_of(cell) for cell in cells if Layer.TLS in cell.ladder}:

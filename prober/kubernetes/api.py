@@ -18,12 +18,12 @@ from typing import Any, Final
 
 from prober import __version__
 from prober.addresses import is_literal
-from prober.wire.certificates import carries_name
 from prober.wire.http import Call, Fields, HttpBroken, HttpClient, Record
 from prober.wire.stream import Stream
 from prober.wire.tcp import open_tcp
-from prober.wire.tls import TlsStream
-from prober.wire.tls_context import Contexts, TlsSettings
+from prober.wire.tls.certificates import carries_name
+from prober.wire.tls.context import Contexts, TlsSettings
+from prober.wire.tls.stream import TlsStream
 
 _MOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 #: Bytes of a list, and of one event of a watch.

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from prober.model import Vantage
 from prober.reasons import Family
-from prober.wire.resolvconf import SYSTEM, parse
+from prober.wire.dns.resolvconf import SYSTEM, parse
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from prober.cli import dns as command
 from prober.lab.certificates import CertificateFiles
 from prober.lab.tls import make_context
 from prober.reasons import Family
-from prober.wire import libc, resolvconf
-from prober.wire.resolvconf import ResolvConf, Server
+from prober.wire.dns import libc, resolvconf
+from prober.wire.dns.resolvconf import ResolvConf, Server
 from tests.support.doh import Requests
 from tests.support.nameserver import Answers, DnsServer, Script, always, in_thread, reply_to, zone
 

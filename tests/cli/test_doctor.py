@@ -14,8 +14,8 @@ from prober.cli.steadiness import clock, cpu, descriptors, local_ports, loop
 from prober.model import Vantage
 from prober.options import HttpOptions, SecretFile
 from prober.reasons import Family, Kind
+from prober.wire.dns.resolvconf import parse
 from prober.wire.icmp import NotPermittedError
-from prober.wire.resolvconf import parse
 from tests.support.cells import make_cell
 
 V4, V6 = Family.IPV4, Family.IPV6

@@ -7,7 +7,7 @@ from OpenSSL import SSL
 
 from prober.config.tls_block import CIPHERS, CIPHERSUITES, GROUPS, tls_findings
 from prober.options import TlsOptions
-from prober.wire.openssl import set_groups
+from prober.wire.tls.openssl import set_groups
 
 
 def offered(context: SSL.Context) -> list[str]:

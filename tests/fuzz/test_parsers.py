@@ -21,8 +21,8 @@ from prober.kubernetes.slices import parse_slice
 from prober.lab.certificates import CertificateFiles
 from prober.layers.tls.rung import certificate_was_requested
 from prober.reasons import REASONS, Family, Layer
-from prober.wire.certificates import Link
-from prober.wire.dnsmessage import Query, Step, encode, judge
+from prober.wire.dns.message import Query, Step, encode, judge
+from prober.wire.dns.resolvconf import Server, parse
 from prober.wire.echo import HEADER, TOKEN, reply_to
 from prober.wire.errqueue import parse_extended_error
 from prober.wire.grpc.answer import Answer, header_block, read_response
@@ -30,8 +30,8 @@ from prober.wire.grpc.health import serving_status
 from prober.wire.http.errors import HttpBroken
 from prober.wire.http.frames import Frames
 from prober.wire.http.websocket import WebSocket
-from prober.wire.ocsp import read_staple
-from prober.wire.resolvconf import Server, parse
+from prober.wire.tls.certificates import Link
+from prober.wire.tls.ocsp import read_staple
 from tests.support.api_server import endpoint_slice
 from tests.support.fuzz import Recorded, bounded, damaged, fuzzed, in_pieces
 from tests.support.nameserver import reply_to as dns_reply

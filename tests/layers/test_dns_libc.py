@@ -11,7 +11,7 @@ from prober.engine.climb import climb
 from prober.layers.base import Kit
 from prober.model import Run
 from prober.reasons import Family, Kind, Reason
-from prober.wire import libc
+from prober.wire.dns import libc
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.nameserver import DnsServer, dns_server, silent, zone
 

@@ -15,7 +15,7 @@ from prober.layers.base import Kit
 from prober.layers.tls.rung import certificate_was_requested, failure_reason
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
-from prober.wire.tls import TlsError
+from prober.wire.tls.stream import TlsError
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.threaded import Talk, read_to_the_end, reset, serve
 

@@ -18,7 +18,7 @@ from prober.layers.base import Ascent, Kit
 from prober.layers.tls import rung
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
-from prober.wire import openssl
+from prober.wire.tls import openssl
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.threaded import read_to_the_end, reset, serve
 

@@ -18,7 +18,7 @@ from prober.lab.tls import make_context
 from prober.layers.base import Kit
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
-from prober.wire.openssl import set_groups
+from prober.wire.tls.openssl import set_groups
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.dns import name_server
 from tests.support.threaded import read_to_the_end, serve

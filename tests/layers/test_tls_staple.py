@@ -18,7 +18,7 @@ from prober.engine.climb import climb
 from prober.layers.base import Kit
 from prober.model import Evidence, Run
 from prober.reasons import Family, Kind, Layer, Reason
-from prober.wire.ocsp import read_staple
+from prober.wire.tls.ocsp import read_staple
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.staples import DAY, DELEGATED, HOUR, NAME, Party, Staples
 from tests.support.tools import require_tool

@@ -17,7 +17,7 @@ from prober.layers.base import Kit
 from prober.model import Run
 from prober.options.tls import Starttls
 from prober.reasons import Family, Kind, Layer, Reason
-from prober.wire.starttls import DIALOGUES, MAX_TALK
+from prober.wire.tls.starttls import DIALOGUES, MAX_TALK
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.threaded import read_to_the_end, reset, serve
 from tests.support.tools import require_tool

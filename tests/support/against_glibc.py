@@ -1,4 +1,4 @@
-"""What the C library of this machine asks, beside what `prober.wire.resolver` asks, name by name.
+"""What the C library of this machine asks, beside what `prober.wire.dns.resolver` asks, name by name.
 
 Run as a program inside a network namespace of its own (see `netns.py`): it takes the address of the first name server
 of /etc/resolv.conf for itself, answers there, and prints both lists of queries and both errors per case as JSON lines.
@@ -23,10 +23,10 @@ import dns.rcode
 import dns.rdatatype
 
 from prober.options import Profile
-from prober.wire.eai import NUMBERS, error_of
-from prober.wire.lookup import look_up
-from prober.wire.resolvconf import parse, system
-from prober.wire.trail import Trail
+from prober.wire.dns.eai import NUMBERS, error_of
+from prober.wire.dns.lookup import look_up
+from prober.wire.dns.resolvconf import parse, system
+from prober.wire.dns.trail import Trail
 
 SEARCH = "ns.svc.c svc.c c"
 #: name, RES_OPTIONS, and what the server says: "name" or "name/TYPE" → response code (default NXDOMAIN), drop, lame, or

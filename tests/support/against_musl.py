@@ -1,4 +1,4 @@
-"""What a real musl asks and returns, beside what `prober.wire.musl` does, name by name.
+"""What a real musl asks and returns, beside what `prober.wire.dns.musl` does, name by name.
 
 Run as a program inside a network namespace of its own (see `netns.py`), with the path of a statically linked program
 that calls musl's getaddrinfo (`musl_getaddrinfo.c`) and `old` or `modern`: every case runs it in a root directory with
@@ -27,11 +27,11 @@ import dns.rdatatype
 import dns.rrset
 
 from prober.options import Profile
-from prober.wire.eai import NUMBERS, error_of
-from prober.wire.lookup import run
-from prober.wire.musl import musl
-from prober.wire.resolvconf import parse
-from prober.wire.trail import Trail
+from prober.wire.dns.eai import NUMBERS, error_of
+from prober.wire.dns.lookup import run
+from prober.wire.dns.musl import musl
+from prober.wire.dns.resolvconf import parse
+from prober.wire.dns.trail import Trail
 
 _IPV6_RECVPKTINFO, _IPV6_PKTINFO = 49, 50  # linux/in6.h
 _QUICK = "timeout:1 attempts:2"

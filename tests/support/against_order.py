@@ -1,4 +1,4 @@
-"""In which order the C libraries of this machine and a real musl hand out addresses, beside `prober.wire.destinations`.
+"""In which order the libc of this machine and a real musl hand out addresses, beside `prober.wire.dns.destinations`.
 
 Run as a program inside a network namespace of its own (see `netns.py`), with the path of a program linked with musl, or
 `-`: for each set of own addresses and each name it prints what was handed out and what we say, as JSON lines.
@@ -20,8 +20,8 @@ import dns.rdatatype
 import dns.rrset
 
 from prober.options import Profile
-from prober.wire.destinations import order, sources
-from prober.wire.resolvconf import system
+from prober.wire.dns.destinations import order, sources
+from prober.wire.dns.resolvconf import system
 
 #: Addresses of the one interface, which has the default routes of their families.
 PLACES = {

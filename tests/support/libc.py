@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-from prober.wire.resolvconf import system
+from prober.wire.dns.resolvconf import system
 from tests.support.netns import why_not
 
 

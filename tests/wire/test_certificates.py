@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from prober.layers.tls import rung
 from prober.layers.tls.rung import Plans
 from prober.reasons import Kind
-from prober.wire.certificates import MAX_NAMES, Link, facts
+from prober.wire.tls.certificates import MAX_NAMES, Link, facts
 from tests.support.cells import make_cell
 from tests.support.staples import NAME, Party
 

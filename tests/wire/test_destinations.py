@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prober.options import Profile
-from prober.wire.destinations import order, sources
+from prober.wire.dns.destinations import order, sources
 from tests.support.libc import why_no_glibc
 from tests.support.netns import run_in_namespace
 from tests.support.tools import musl_program

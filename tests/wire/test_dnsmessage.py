@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.reasons import REASONS, Layer, Reason
-from prober.wire.dnsedns import Asking
-from prober.wire.dnsmessage import Query, Sent, Step, encode, is_name, judge, same_records
-from prober.wire.resolvconf import Server
+from prober.wire.dns.edns import Asking
+from prober.wire.dns.message import Query, Sent, Step, encode, is_name, judge, same_records
+from prober.wire.dns.resolvconf import Server
 from tests.support.nameserver import reply_to
 
 QUERY = Query(Server("127.0.0.1"), "web.example.", "A")

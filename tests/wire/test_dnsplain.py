@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from prober.wire import dnsplain
-from prober.wire.dnsedns import Asking
-from prober.wire.dnsmessage import Query, Sent, Step, encode, judge
-from prober.wire.resolvconf import Server
+from prober.wire.dns import plain as dnsplain
+from prober.wire.dns.edns import Asking
+from prober.wire.dns.message import Query, Sent, Step, encode, judge
+from prober.wire.dns.resolvconf import Server
 from tests.support.fuzz import fuzzed
 from tests.support.nameserver import reply_to
 

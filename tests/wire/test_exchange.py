@@ -12,15 +12,15 @@ import dns.rcode
 import pytest
 
 from prober.reasons import Family, Reason
-from prober.wire import exchange
 from prober.wire.datagram import DatagramSocket
-from prober.wire.dnsmessage import Query
+from prober.wire.dns import exchange
+from prober.wire.dns.exchange import MAX_STRAYS
+from prober.wire.dns.lookup import look_up
+from prober.wire.dns.message import Query
+from prober.wire.dns.resolvconf import ResolvConf, Server
+from prober.wire.dns.resolver import Lookup
+from prober.wire.dns.trail import Trail
 from prober.wire.errqueue import LINUX
-from prober.wire.exchange import MAX_STRAYS
-from prober.wire.lookup import look_up
-from prober.wire.resolvconf import ResolvConf, Server
-from prober.wire.resolver import Lookup
-from prober.wire.trail import Trail
 from tests.support.cells import FAMILIES, LOOPBACK
 from tests.support.nameserver import Answers, DnsServer, always, dns_server, reply_to, silent, truncated_over_udp, zone
 

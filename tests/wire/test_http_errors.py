@@ -8,7 +8,7 @@ import pytest
 
 from prober.reasons import Reason
 from prober.wire.http.errors import broken_by, not_http, peer_speaks
-from prober.wire.tls import TlsAlert
+from prober.wire.tls.stream import TlsAlert
 
 
 @pytest.mark.parametrize(("error", "reason"), [

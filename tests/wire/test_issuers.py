@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import crypto
 
-from prober.wire.issuers import trusted_organizations
+from prober.wire.tls.issuers import trusted_organizations
 from tests.support.staples import Party
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from prober.options import Profile
 from prober.reasons import Reason
-from prober.wire.dnsmessage import Query, Step
-from prober.wire.eai import error_of
-from prober.wire.musl import MAX_LINE, Heat, candidates, musl
-from prober.wire.resolvconf import ResolvConf, Server, parse
-from prober.wire.resolver import Lookup, Race
+from prober.wire.dns.eai import error_of
+from prober.wire.dns.message import Query, Step
+from prober.wire.dns.musl import MAX_LINE, Heat, candidates, musl
+from prober.wire.dns.resolvconf import ResolvConf, Server, parse
+from prober.wire.dns.resolver import Lookup, Race
 
 ONE, TWO = Server("10.0.0.1"), Server("10.0.0.2")
 POD = ResolvConf(servers=(ONE,), search=("ns.svc.c", "svc.c"), ndots=5)

@@ -12,12 +12,12 @@ import pytest
 
 from prober.options import Profile
 from prober.reasons import Family, Reason
+from prober.wire.dns.exchange import MAX_STRAYS
+from prober.wire.dns.lookup import look_up
+from prober.wire.dns.resolvconf import ResolvConf, Server
+from prober.wire.dns.resolver import Lookup
+from prober.wire.dns.trail import Trail
 from prober.wire.errqueue import LINUX
-from prober.wire.exchange import MAX_STRAYS
-from prober.wire.lookup import look_up
-from prober.wire.resolvconf import ResolvConf, Server
-from prober.wire.resolver import Lookup
-from prober.wire.trail import Trail
 from tests.support.cells import FAMILIES
 from tests.support.nameserver import Answers, DnsServer, always, dns_server, reply_to, silent, truncated_over_udp, zone
 

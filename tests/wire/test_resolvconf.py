@@ -10,8 +10,8 @@ import pytest
 
 from prober.options import ResolverOptions
 from prober.reasons import Family
-from prober.wire import resolvconf
-from prober.wire.resolvconf import ResolvConf, Server, parse, system
+from prober.wire.dns import resolvconf
+from prober.wire.dns.resolvconf import ResolvConf, Server, parse, system
 
 POD = """\
 search app.svc.cluster.local svc.cluster.local cluster.local

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from prober.reasons import Reason
-from prober.wire.dnsedns import GLIBC_PAYLOAD, Asking
-from prober.wire.dnsmessage import Query, Step
-from prober.wire.resolvconf import ResolvConf, Server
-from prober.wire.resolver import Ask, Lookup, Sending, candidates, conclude, glibc, wait_for
+from prober.wire.dns.edns import GLIBC_PAYLOAD, Asking
+from prober.wire.dns.message import Query, Step
+from prober.wire.dns.resolvconf import ResolvConf, Server
+from prober.wire.dns.resolver import Ask, Lookup, Sending, candidates, conclude, glibc, wait_for
 
 ONE, TWO, THREE = Server("10.0.0.1"), Server("10.0.0.2"), Server("10.0.0.3")
 POD = ResolvConf(servers=(ONE,), search=("ns.svc.c", "svc.c", "c"), ndots=5)

@@ -19,12 +19,12 @@ from prober.layers.tls.rung import handshake
 from prober.model import Cell, Endpoint, Evidence
 from prober.options import HttpOptions
 from prober.reasons import OURS, Kind, Layer, Reason
-from prober.wire.exchange import ChannelFailed
+from prober.wire.dns.exchange import ChannelFailed
+from prober.wire.dns.resolvconf import Server
 from prober.wire.http import Call
-from prober.wire.resolvconf import Server
 from prober.wire.stamps import Span
 from prober.wire.stream import Stream
-from prober.wire.tls import TlsAlert
+from prober.wire.tls.stream import TlsAlert
 
 MEDIA_TYPE: Final = "application/dns-message"
 _STREAMS: Final = ((Layer.TCP, connect), (Layer.TLS, handshake))
@@ -48,7 +48,7 @@ REASONS: Final[Mapping[Layer, tuple[Reason, Mapping[Reason, Reason]]]] = {
 
 
 class EncryptedChannel:
-    """The channel of one dns rung (`prober.wire.exchange.Channel`), whose evidence it writes."""
+    """The channel of one dns rung (`prober.wire.dns.exchange.Channel`), whose evidence it writes."""
 
     def __init__(self, ascent: Ascent) -> None:
         self._ascent = ascent

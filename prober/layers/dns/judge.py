@@ -9,8 +9,8 @@ from prober.layers.base import Failed
 from prober.model import Cell
 from prober.options import Expect
 from prober.reasons import Reason
-from prober.wire.dnsmessage import Step, same_records
-from prober.wire.resolver import Lookup
+from prober.wire.dns.message import Step, same_records
+from prober.wire.dns.resolver import Lookup
 
 
 def detail_of(step: Step | None) -> str:

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Final
 
 from prober.layers.base import Ascent
-from prober.wire.libc import ask_beside
+from prober.wire.dns.libc import ask_beside
 
 #: The part of a climb's timeout for which it is waited, from the beginning of the walk.
 PATIENCE: Final = 0.5

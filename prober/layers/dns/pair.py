@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from prober.model import Evidence
 from prober.options import PAIR
 from prober.reasons import Reason
-from prober.wire.dnsmessage import Step
-from prober.wire.trail import Trail
+from prober.wire.dns.message import Step
+from prober.wire.dns.trail import Trail
 
 TYPES = ("A", "AAAA")
 

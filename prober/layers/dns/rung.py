@@ -1,6 +1,6 @@
 """The dns rungs: names into addresses below every other layer (`resolve`), and the query as the subject (`query`).
 
-Held: an answer of the asked type came, or the one that the probe expects. The walking is `prober.wire.resolver`'s;
+Held: an answer of the asked type came, or the one that the probe expects. The walking is `prober.wire.dns.resolver`'s;
 here stand what counts and what is kept as evidence.
 """
 
@@ -18,12 +18,12 @@ from prober.layers.dns.pair import heard, lost_half, note_race, types_of
 from prober.model import Cell, Evidence
 from prober.options import KindOptions, Profile
 from prober.reasons import Family, Reason
-from prober.wire.dnsedns import USUAL_PAYLOAD, Asking
-from prober.wire.exchange import Channel
-from prober.wire.lookup import look_up
-from prober.wire.resolvconf import ENCRYPTED_PORTS, ResolvConf, Server, system
-from prober.wire.resolver import Lookup
-from prober.wire.trail import Trail
+from prober.wire.dns.edns import USUAL_PAYLOAD, Asking
+from prober.wire.dns.exchange import Channel
+from prober.wire.dns.lookup import look_up
+from prober.wire.dns.resolvconf import ENCRYPTED_PORTS, ResolvConf, Server, system
+from prober.wire.dns.resolver import Lookup
+from prober.wire.dns.trail import Trail
 
 ADDRESS_TYPES = {Family.IPV4: "A", Family.IPV6: "AAAA"}
 _LOOPBACK = {Family.IPV4: "127.0.0.1", Family.IPV6: "::1"}

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from prober.layers.base import Ascent, Failed
 from prober.reasons import Reason
-from prober.wire.certificates import Link
-from prober.wire.issuers import SeenIssuers, issuer_of, misses_intermediate, trusted_organizations
-from prober.wire.ocsp import Staple, read_staple
-from prober.wire.openssl import VerifyError, system_bundle
-from prober.wire.tls import TlsStream
-from prober.wire.tls_context import TlsSettings
-from prober.wire.tls_links import Links
+from prober.wire.tls.certificates import Link
+from prober.wire.tls.context import TlsSettings
+from prober.wire.tls.issuers import SeenIssuers, issuer_of, misses_intermediate, trusted_organizations
+from prober.wire.tls.links import Links
+from prober.wire.tls.ocsp import Staple, read_staple
+from prober.wire.tls.openssl import VerifyError, system_bundle
+from prober.wire.tls.stream import TlsStream
 
 #: X509_V_ERR codes (openssl/x509_vfy.h) → reason; those of an unknown issuer are decided by the chain.
 VERIFY_REASONS: Final[dict[int, Reason]] = {

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from prober.layers.base import Ascent
-from prober.wire.certificates import Link
-from prober.wire.tls import TlsStream
+from prober.wire.tls.certificates import Link
+from prober.wire.tls.stream import TlsStream
 
 #: How many alternative names, certificates and authorities are shown.
 MAX_NAMES, MAX_LINKS, MAX_AUTHORITIES = 20, 10, 10

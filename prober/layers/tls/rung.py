@@ -17,11 +17,11 @@ from prober.layers.tls.record import record_chain, record_connection
 from prober.model import Cell
 from prober.options import TlsOptions
 from prober.reasons import Kind, Reason
-from prober.wire.starttls import DIALOGUES, StarttlsError
 from prober.wire.stream import Stream, times_of
-from prober.wire.tls import TlsAlert, TlsError, TlsStream, is_client_certificate_alert
-from prober.wire.tls_context import Contexts, TlsSettings
-from prober.wire.tls_links import Links
+from prober.wire.tls.context import Contexts, TlsSettings
+from prober.wire.tls.links import Links
+from prober.wire.tls.starttls import DIALOGUES, StarttlsError
+from prober.wire.tls.stream import TlsAlert, TlsError, TlsStream, is_client_certificate_alert
 
 #: OpenSSL's words for a failed handshake → reason; the first row that is contained in a word wins.
 WORDS: Final[tuple[tuple[str, Reason], ...]] = (

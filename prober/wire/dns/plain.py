@@ -1,7 +1,7 @@
 """The plain reply read without ceremony: one question, address records right behind it, or none and an SOA. Pure.
 
 Nearly every answer that a probe gets looks like this, and dnspython takes ten times as long over it. What is not
-exactly of this form is nobody's business here: `read` gives None, and dnspython reads it (`prober.wire.dnsmessage`).
+exactly of this form is nobody's business here: `read` gives None, and dnspython reads it (`prober.wire.dns.message`).
 Both come to the same step: tests/wire/test_dnsplain.py holds them against each other.
 """
 

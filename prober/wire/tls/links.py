@@ -7,8 +7,8 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from prober.wire import openssl
-from prober.wire.certificates import Link
+from prober.wire.tls import openssl
+from prober.wire.tls.certificates import Link
 
 #: Certificates that are kept: those of a few thousand different servers.
 MAX_LINKS = 8192

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from OpenSSL import SSL
 
-from prober.wire.openssl import collect, set_groups
+from prober.wire.tls.openssl import collect, set_groups
 
 VERSIONS = {
     "1.0": SSL.TLS1_VERSION,

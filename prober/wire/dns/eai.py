@@ -8,7 +8,7 @@ from typing import Final
 
 from prober.options import Profile
 from prober.reasons import Reason
-from prober.wire.resolver import Lookup
+from prober.wire.dns.resolver import Lookup
 
 #: The same numbers in both libraries' netdb.h (musl has EAI_NODATA since 1.2.4).
 NUMBERS: Mapping[int, str] = MappingProxyType(

@@ -9,9 +9,9 @@ from functools import lru_cache
 
 from OpenSSL import SSL, crypto
 
-from prober.wire.openssl import Seen, VerifyError, staple
 from prober.wire.stream import Stream, Times, times_of
-from prober.wire.tls_context import words_of
+from prober.wire.tls.context import words_of
+from prober.wire.tls.openssl import Seen, VerifyError, staple
 
 #: Content types of a TLS record (RFC 8446 section 5.1): what a first byte can be if the peer speaks TLS at all.
 RECORD_TYPES = frozenset({20, 21, 22, 23, 24})

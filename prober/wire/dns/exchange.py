@@ -1,7 +1,7 @@
 """The I/O under the stub resolver: questions out, answers in, over UDP, TCP, TLS or HTTPS (RFC 1035 section 4.2, RFC
 7766, RFC 7858, RFC 8484).
 
-Sockets are opened for one exchange and closed after it. Questions to several servers at once: `prober.wire.race`.
+Sockets are opened for one exchange and closed after it. Questions to several servers at once: `prober.wire.dns.race`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Final, Protocol
 
 from prober.reasons import Reason
 from prober.wire.datagram import DatagramSocket
-from prober.wire.dnsmessage import Query, Sent, Step, encode, judge
+from prober.wire.dns.message import Query, Sent, Step, encode, judge
+from prober.wire.dns.resolvconf import Server
+from prober.wire.dns.resolver import Ask, Sending
+from prober.wire.dns.trail import Trail
 from prober.wire.errqueue import IcmpError
-from prober.wire.resolvconf import Server
-from prober.wire.resolver import Ask, Sending
 from prober.wire.stamps import Instant, Span
 from prober.wire.stream import Stream, Times, times_of
 from prober.wire.tcp import TcpStream, open_tcp
-from prober.wire.trail import Trail
 
 #: Answers to other questions that are passed over in one exchange: a flood of them must not hold the event loop.
 MAX_STRAYS: Final = 100

@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from prober.wire.certificates import CertificateFacts, Link, attribute
+from prober.wire.tls.certificates import CertificateFacts, Link, attribute
 
 _CALLED_INTERMEDIATE = re.compile(r"\b(intermediate|issuing|subordinate|sub[ -]?ca)\b", re.IGNORECASE)
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from prober.wire.certificates import short_name
+from prober.wire.tls.certificates import short_name
 
 #: How far ahead of ours a responder's clock may be.
 SKEW = timedelta(minutes=5)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from prober.wire.eai import NUMBERS
+from prober.wire.dns.eai import NUMBERS
 
 #: Calls under way at once: one that hangs for minutes must not pile up behind it a thread for each run.
 MAX_CALLS: Final = 8

@@ -24,9 +24,9 @@ import dns.rrset
 
 from prober.options import Transport
 from prober.reasons import Reason
-from prober.wire import dnsplain
-from prober.wire.dnsedns import Asking, ReplyEdns, reply_edns, request_options
-from prober.wire.resolvconf import Server
+from prober.wire.dns import plain as dnsplain
+from prober.wire.dns.edns import Asking, ReplyEdns, reply_edns, request_options
+from prober.wire.dns.resolvconf import Server
 
 #: What a response code means; every other one is `server_failure` (RFC 1035 section 4.1.1).
 RCODE_REASONS: Mapping[str, Reason] = MappingProxyType(

@@ -1,6 +1,7 @@
 """resolv.conf(5) as a frozen value: which servers a Pod asks, through which search list, how patiently.
 
-Parsing is pure; `system` reads the file again only when it has changed. What is done with it: `prober.wire.resolver`.
+Parsing is pure; `system` reads the file again only when it has changed. What is done with it:
+`prober.wire.dns.resolver`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from prober.reasons import Family
 
 SYSTEM = Path("/etc/resolv.conf")
 # MAXNS and RES_MAXNDOTS of glibc's resolv.h, and the same in musl's lookup.h and resolvconf.c; of timeout and attempts
-# musl takes more (glibc's own limits: `prober.wire.resolver`)
+# musl takes more (glibc's own limits: `prober.wire.dns.resolver`)
 MAX_SERVERS, MAX_NDOTS, MAX_TIMEOUT, MAX_ATTEMPTS = 3, 15, 60, 10
 ENCRYPTED_PORTS: Mapping[str, int] = MappingProxyType({"tls": 853, "https": 443})
 

@@ -1,6 +1,6 @@
 """The I/O of a `Race`: every question to every server from one socket, truncated answers once more over TCP.
 
-What counts is decided by `prober.wire.musl.Heat`; here are the socket, the rounds and the trail.
+What counts is decided by `prober.wire.dns.musl.Heat`; here are the socket, the rounds and the trail.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 from prober.reasons import Reason
 from prober.wire.datagram import Datagram, OpenDatagramSocket, Peer
-from prober.wire.dnsmessage import Query, Sent, Step, encode, judge
+from prober.wire.dns.exchange import MAX_STRAYS, OURS, Channel, exchange_of, explain
+from prober.wire.dns.message import Query, Sent, Step, encode, judge
+from prober.wire.dns.musl import Heat
+from prober.wire.dns.resolver import Ask, Race
+from prober.wire.dns.trail import Trail
 from prober.wire.errqueue import IcmpError
-from prober.wire.exchange import MAX_STRAYS, OURS, Channel, exchange_of, explain
-from prober.wire.musl import Heat
-from prober.wire.resolver import Ask, Race
 from prober.wire.stamps import Instant
-from prober.wire.trail import Trail
 
 
 async def perform_race(race: Race, trail: Trail, channel: Channel | None = None) -> Sequence[Step]:

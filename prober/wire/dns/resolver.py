@@ -1,7 +1,7 @@
 """A stub resolver as a state machine: which question goes to which server next, and when it is over. No I/O, no clock.
 
 `glibc` does what getaddrinfo(3) of the GNU C library does (resolv/res_query.c and resolv/res_send.c): a generator that
-yields an `Ask`, is sent the `Step`s that came of it, and returns the `Lookup`. The one of musl is `prober.wire.musl`.
+yields an `Ask`, is sent the `Step`s that came of it, and returns the `Lookup`. The one of musl: `prober.wire.dns.musl`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 
 from prober.options import Transport
 from prober.reasons import Reason
-from prober.wire.dnsedns import GLIBC_PAYLOAD, Asking
-from prober.wire.dnsmessage import Query, Step, is_name
-from prober.wire.resolvconf import ResolvConf, Server
+from prober.wire.dns.edns import GLIBC_PAYLOAD, Asking
+from prober.wire.dns.message import Query, Step, is_name
+from prober.wire.dns.resolvconf import ResolvConf, Server
 
 
 class Sending(Enum):

@@ -1,4 +1,4 @@
-"""The stub resolver of musl as a state machine, beside `prober.wire.resolver.glibc`. No I/O, no clock.
+"""The stub resolver of musl as a state machine, beside `prober.wire.dns.resolver.glibc`. No I/O, no clock.
 
 All of it is in musl's src/network/lookup_name.c (the names, and what an answer means), res_msend.c (who is asked when)
 and resolvconf.c (what counts of the file), as of 1.2.4 to 1.2.6: all servers at once, A and AAAA together, from one
@@ -14,10 +14,10 @@ from collections.abc import Generator, Sequence
 from typing import Final
 
 from prober.reasons import Reason
-from prober.wire.dnsedns import Asking
-from prober.wire.dnsmessage import Query, Step, is_name
-from prober.wire.resolvconf import MAX_SERVERS, ResolvConf
-from prober.wire.resolver import Candidate, Lookup, Machine, Race, conclude, telling
+from prober.wire.dns.edns import Asking
+from prober.wire.dns.message import Query, Step, is_name
+from prober.wire.dns.resolvconf import MAX_SERVERS, ResolvConf
+from prober.wire.dns.resolver import Candidate, Lookup, Machine, Race, conclude, telling
 
 #: Bytes of a line of resolv.conf: longer ones are ignored (resolvconf.c, `char line[256]` with newline and NUL).
 MAX_LINE: Final = 254

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from prober.reasons import Reason
-from prober.wire.dnsmessage import Query, Step
-from prober.wire.resolver import Lookup
+from prober.wire.dns.message import Query, Step
+from prober.wire.dns.resolver import Lookup
 from prober.wire.stamps import Instant, Span
 
 

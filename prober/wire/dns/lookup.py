@@ -6,13 +6,13 @@ import itertools
 from dataclasses import replace
 
 from prober.options import Profile
-from prober.wire.dnsedns import Asking
-from prober.wire.exchange import Channel, perform
-from prober.wire.musl import musl
-from prober.wire.race import perform_race
-from prober.wire.resolvconf import ResolvConf
-from prober.wire.resolver import Lookup, Machine, Race, glibc
-from prober.wire.trail import Trail
+from prober.wire.dns.edns import Asking
+from prober.wire.dns.exchange import Channel, perform
+from prober.wire.dns.musl import musl
+from prober.wire.dns.race import perform_race
+from prober.wire.dns.resolvconf import ResolvConf
+from prober.wire.dns.resolver import Lookup, Machine, Race, glibc
+from prober.wire.dns.trail import Trail
 
 _MACHINES = {Profile.GLIBC: glibc, Profile.MUSL: musl}
 _PLAIN = Asking()

@@ -1,0 +1,1 @@
+"""TLS on an open stream: handshakes, certificates, staples, and the words before them."""
