@@ -26,8 +26,8 @@ PEERS: dict[str, Hostile] = {**http1.PEERS, **http2.PEERS, **tls.PEERS}
 MOST_MEMORY = 24 * 1024 * 1024
 #: Seconds of CPU that the loop may be held for between two turns of another task; most take a tenth of it.
 LONGEST_TURN = 0.25
-#: The same for a name server: 64 KiB of records are 4000 to read.
-LONGEST_READING = 0.75
+#: The same for a name server: 64 KiB of plain records are 4000 to read.
+LONGEST_READING = 0.5
 #: Seconds past the deadline that a busy machine is given.
 GRACE = 3.0
 #: Bytes of evidence in one run.

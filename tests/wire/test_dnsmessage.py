@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from prober.reasons import REASONS, Layer, Reason
 from prober.wire.dns.edns import Asking
-from prober.wire.dns.message import Query, Sent, Step, encode, is_name, judge, same_records
+from prober.wire.dns.message import MAX_RECORDS, Query, Sent, Step, encode, is_name, judge, same_records
 from prober.wire.dns.resolvconf import Server
 from tests.support.nameserver import reply_to
 
@@ -84,6 +84,21 @@ def test_a_truncated_reply_counts_as_one_even_if_it_is_cut_in_the_middle() -> No
         step = judged(whole[:end])
         assert step is not None
         assert step.reason is Reason.TRUNCATED
+
+
+def test_more_plain_addresses_than_dnspython_is_given_are_read_all_the_same() -> None:
+    """A headless Service of thousands of Pods has as many."""
+    answers = [f"web.example. 5 IN A 10.0.{number // 256}.{number % 256}" for number in range(2 * MAX_RECORDS)]
+    assert len(outcome(*answers).answers) == 2 * MAX_RECORDS
+
+
+def test_more_other_records_than_the_event_loop_can_wait_for_are_not_read() -> None:
+    """However short the reply is cut: what the header counts decides."""
+    wire = bytearray(reply_to(ASKED, "web.example. 60 IN CNAME a.example.").to_wire())
+    wire[8:10] = MAX_RECORDS.to_bytes(2, "big")
+    step = judged(bytes(wire))
+    assert step is not None
+    assert (step.reason, step.detail) == (Reason.MALFORMED, "1001 records, of which at most 1000 are read")
 
 
 def test_over_tcp_the_truncation_bit_means_nothing() -> None:
