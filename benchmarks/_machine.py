@@ -45,9 +45,14 @@ def say_machine(*libraries: str) -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in libraries)
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.platform()}, {os.cpu_count()} cores ({_processor()}), "
           f"load average {os.getloadavg()[0]:.2f}")  # fmt: skip
+    print(f"prober {__version__}, {_python()}{', ' if versions else ''}{versions}", flush=True)
+
+
+def _python() -> str:
+    """The interpreter's version, and how it was built where that costs. Distributions profile theirs their own way."""
     optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    python = f"Python {platform.python_version()}{'' if optimised else ' (built without --enable-optimizations)'}"
-    print(f"prober {__version__}, {python}{', ' if versions else ''}{versions}", flush=True)
+    slow = not optimised and sys.base_prefix != "/usr"
+    return f"Python {platform.python_version()}{' (built without --enable-optimizations)' if slow else ''}"
 
 
 def _processor() -> str:
