@@ -55,14 +55,9 @@ class Reloader:
         self.matrix = NOTHING
 
     async def first(self) -> None:
-        """Load for the first time. Raises ConfigError: there is nothing to fall back on.
-
-        On the loop, which has nothing else to do yet: what a thread imports lies in a heap of the thread's own, and
-        the rest of either heap is lost (1 MB).
-        """
+        """Load for the first time. Raises ConfigError: there is nothing to fall back on."""
         async with self._turn:
-            self._seen = _digest(self._path)
-            await self._put(read_matrix(self._path, self._vantage))
+            await self._load()
 
     async def reload(self) -> ReloadResult:
         """Load again, whether the file has changed or not; a bad one changes nothing. Never raises ConfigError."""
@@ -88,9 +83,7 @@ class Reloader:
     async def _load(self) -> None:
         # noted before reading: content that changes meanwhile is seen by the next poll
         self._seen = await asyncio.to_thread(_digest, self._path)
-        await self._put(await asyncio.to_thread(read_matrix, self._path, self._vantage, self.matrix))
-
-    async def _put(self, matrix: Matrix) -> None:
+        matrix = await asyncio.to_thread(read_matrix, self._path, self._vantage, self.matrix)
         await self._take(matrix)
         self.matrix = matrix
 
