@@ -16,12 +16,11 @@ from prober.reasons import Family, Kind, Reason
 from prober.wire.grpc import Bridges
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.grpc import HEAD, SERVING, cell_for, reason_of, run_of
-from tests.support.http import Http2Peer, Peer, serving, speaks_http2
+from tests.support.http import Handler, Http2Peer, Peer, serving, speaks_http2
 
 
-async def test_one_climb_is_one_connection_and_begins_with_stream_1(kit: Kit) -> None:
-    """Also the third climb over the same channel, whose header section nobody needs the first two for."""
-    seen: list[dict[str, str]] = []
+def healthy(seen: list[dict[str, str]]) -> Handler:
+    """Says SERVING once on each connection, and keeps what it was asked with in `seen`."""
 
     @speaks_http2
     async def handler(side: Http2Peer) -> None:
@@ -32,7 +31,14 @@ async def test_one_climb_is_one_connection_and_begins_with_stream_1(kit: Kit) ->
         await side.flush()
         await side.peer.reader.read()
 
-    async with serving(handler) as server:
+    return handler
+
+
+async def test_one_climb_is_one_connection_and_begins_with_stream_1(kit: Kit) -> None:
+    """Also the third climb over the same channel, whose header section nobody needs the first two for."""
+    seen: list[dict[str, str]] = []
+
+    async with serving(healthy(seen)) as server:
         for _ in range(3):
             assert (await run_of(cell_for(server.port), kit)).ok
         assert len(server.peers) == 3
@@ -72,16 +78,7 @@ async def test_over_tls_the_tls_layers_own_connection_carries_the_call(
     context.set_alpn_protocols(["h2"])
     seen: list[dict[str, str]] = []
 
-    @speaks_http2
-    async def handler(side: Http2Peer) -> None:
-        seen.append(side.headers)
-        side.connection.send_headers(1, HEAD)
-        side.connection.send_data(1, b"\0\0\0\0\x02\x08\x01")
-        side.connection.send_headers(1, [("grpc-status", "0")], end_stream=True)
-        await side.flush()
-        await side.peer.reader.read()
-
-    async with serving(handler, family, context) as server:
+    async with serving(healthy(seen), family, context) as server:
         options = {"tls": {"ca_file": str(files.ca_file), "max_version": version}}
         cell = make_cell(Kind.GRPC, "grpcs", "pay.example.com", server.port, family=family, options=options)
         run = await run_of(cell, kit)

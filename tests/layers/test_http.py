@@ -16,7 +16,7 @@ from prober.model import Run
 from prober.options import Expect
 from prober.reasons import Family, Kind, Layer, Reason, Result
 from tests.support.cells import FAMILIES, facts, make_cell
-from tests.support.http import Handler, Peer, Server, response, says, serving
+from tests.support.http import Handler, Peer, Server, climb_to, response, says, serving
 from tests.support.runs import http
 
 
@@ -26,12 +26,7 @@ async def probe(server: Server, *, expect: dict[str, Any] | None = None, timeout
                      expect=Expect.model_validate(expect or {}), options={"http": http})  # fmt: skip
     if hidden:
         object.__setattr__(cell, "hidden", hidden)
-    kit = Kit()
-    try:
-        (run,) = await climb(cell, kit, found=[(server.address, server.port)])
-    finally:
-        await kit.close()
-    return run
+    return await climb_to(server, cell)
 
 
 async def once(handler: Handler, **how: Any) -> Run:

@@ -20,6 +20,7 @@ from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire.tls import openssl
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
+from tests.support.staples import shaking
 from tests.support.threaded import read_to_the_end, reset, serve
 
 NAME = "api.example.com"
@@ -76,15 +77,7 @@ async def test_the_authorities_that_a_server_names_are_told(files: CertificateFi
     context.load_client_ca(str(files.ca_file).encode())
     context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
 
-    def talk(sock: socket.socket) -> None:
-        sock.settimeout(None)
-        connection = SSL.Connection(context, sock)
-        connection.set_accept_state()
-        with contextlib.suppress(SSL.Error):
-            connection.do_handshake()
-            connection.recv(1)
-
-    with serve(Family.IPV4, talk) as port:
+    with serve(Family.IPV4, shaking(context)) as port:
         run = await shake(port, files.ca_file, max_version=version)
     assert run.ok, run.outcomes[-1]
     asked = run.outcomes[-1].evidence["client_certificate"]

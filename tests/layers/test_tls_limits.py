@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +19,7 @@ from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire.tls.openssl import set_groups
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.dns import name_server
+from tests.support.staples import shaking
 from tests.support.threaded import read_to_the_end, serve
 
 NAME = "api.example.com"
@@ -86,15 +85,7 @@ async def test_a_server_of_hybrid_groups_alone_is_met_where_they_are_asked_for(f
     context.use_privatekey_file(str(key))
     set_groups(context, b"X25519MLKEM768")
 
-    def talk(sock: socket.socket) -> None:
-        sock.settimeout(None)
-        connection = SSL.Connection(context, sock)
-        connection.set_accept_state()
-        with contextlib.suppress(SSL.Error):
-            connection.do_handshake()
-            connection.recv(1)
-
-    with serve(Family.IPV4, talk) as port:
+    with serve(Family.IPV4, shaking(context)) as port:
         plain = await shake(port, files.ca_file)
         hybrid = await shake(port, files.ca_file, groups=["X25519MLKEM768", "X25519"])
     assert reason_of(plain) is Reason.HANDSHAKE

@@ -13,18 +13,16 @@ from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, Tex
 from wsproto.utilities import generate_accept_token
 
 from prober.diagnosis.run import explain
-from prober.engine.climb import climb
 from prober.export.reproduce import reproduce
 from prober.lab.certificates import CertificateFiles
 from prober.lab.tls import make_context
-from prober.layers.base import Kit
 from prober.model import Run
 from prober.options import Expect
 from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire.http import HttpBroken
 from prober.wire.http.websocket import WebSocket
 from tests.support.cells import FAMILIES, make_cell
-from tests.support.http import Handler, Peer, Server, response, says, serving
+from tests.support.http import Handler, Peer, Server, climb_to, response, says, serving
 from tests.support.runs import http
 
 
@@ -85,12 +83,7 @@ async def probe(
     cell = make_cell(Kind.HTTP, scheme, "localhost", server.port, family=family, timeout=timeout, resource="/ws",
                      expect=Expect.model_validate(expect or {}), options={"http": http, "tls": tls or {}},
                      budget=budget)  # fmt: skip
-    kit = Kit()
-    try:
-        (run,) = await climb(cell, kit, found=[(server.address, server.port)])
-    finally:
-        await kit.close()
-    return run
+    return await climb_to(server, cell)
 
 
 async def once(handler: Handler, **how: Any) -> Run:

@@ -10,12 +10,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded
 
+from prober.engine.climb import climb
+from prober.layers.base import Kit
+from prober.model import Cell, Run
 from prober.reasons import Family
+from prober.wire.http import Record
 from tests.support.cells import LOOPBACK
 
 
@@ -201,3 +206,22 @@ async def serving(
 def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> bytes:
     """One HTTP/2 frame as bytes (RFC 9113 section 4.1)."""
     return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+def told(record: Record) -> dict[str, Any]:
+    """All that an exchange put down but its times, of which only that there are some."""
+    return {
+        "status": record.status, "version": record.version, "fields": record.fields, "body": bytes(record.body),
+        "size": record.size, "informational": record.informational, "ended": record.ended is not None,
+        "first": record.first is not None,
+    }  # fmt: skip
+
+
+async def climb_to(server: Server, cell: Cell) -> Run:
+    """The one run of `cell` against `server`, with a kit of its own."""
+    kit = Kit()
+    try:
+        (run,) = await climb(cell, kit, found=[(server.address, server.port)])
+    finally:
+        await kit.close()
+    return run

@@ -17,11 +17,25 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
 from prober.reasons import Family
-from tests.support.threaded import serve
+from tests.support.threaded import Talk, serve
 
 NAME = "api.example.com"
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def shaking(context: SSL.Context) -> Talk:
+    """A server's part of a handshake with `context`, which then waits for the client to go."""
+
+    def talk(sock: socket.socket) -> None:
+        sock.settimeout(None)
+        connection = SSL.Connection(context, sock)
+        connection.set_accept_state()
+        with contextlib.suppress(SSL.Error):
+            connection.do_handshake()
+            connection.recv(1)
+
+    return talk
 
 
 class Party:
@@ -97,15 +111,7 @@ class Staples:
         context.use_privatekey_file(str(self.leaf_file))
         context.set_ocsp_server_callback(lambda _connection, _data: staple)
 
-        def talk(sock: socket.socket) -> None:
-            sock.settimeout(None)
-            connection = SSL.Connection(context, sock)
-            connection.set_accept_state()
-            with contextlib.suppress(SSL.Error):
-                connection.do_handshake()
-                connection.recv(1)
-
-        with serve(family, talk) as port:
+        with serve(family, shaking(context)) as port:
             yield port
 
 

@@ -12,7 +12,7 @@ from prober.wire.http import Call, HttpBroken, HttpClient, Record
 from prober.wire.http import http1 as module
 from prober.wire.http.plain import read_plain
 from tests.support.fuzz import fuzzed
-from tests.support.http import response
+from tests.support.http import response, told
 from tests.wire.test_http_fuzz import CALL, Recorded
 
 LINES = [
@@ -43,11 +43,7 @@ async def read(pieces: list[bytes], method: str = "GET") -> dict[str, Any]:
         broken = (error.reason, error.detail)
     finally:
         await client.close()
-    return {
-        "broken": broken, "status": record.status, "version": record.version, "fields": record.fields,
-        "body": bytes(record.body), "size": record.size, "informational": record.informational,
-        "ended": record.ended is not None, "first": record.first is not None,
-    }  # fmt: skip
+    return {"broken": broken, **told(record)}
 
 
 @fuzzed(1000)

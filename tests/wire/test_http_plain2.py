@@ -13,7 +13,7 @@ from prober.wire.http import HttpBroken, HttpClient, Record
 from prober.wire.http import http2 as module
 from prober.wire.http.plain2 import headers_frame
 from tests.support.fuzz import fuzzed
-from tests.support.http import frame
+from tests.support.http import frame, told
 from tests.wire.test_http_fuzz import CALL, FRAMES, Recorded
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
@@ -30,11 +30,7 @@ async def read(pieces: list[bytes]) -> dict[str, Any]:
         broken = (error.reason, error.detail, error.evidence)
     finally:
         await client.close()
-    return {
-        "broken": broken, "status": record.status, "version": record.version, "fields": record.fields,
-        "body": bytes(record.body), "size": record.size, "informational": record.informational,
-        "ended": record.ended is not None, "first": record.first is not None,
-    }  # fmt: skip
+    return {"broken": broken, **told(record)}
 
 
 async def same(pieces: list[bytes]) -> dict[str, Any]:
