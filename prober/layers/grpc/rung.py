@@ -8,11 +8,10 @@ reflection before it is evidence.
 from __future__ import annotations
 
 from prober.layers.base import Ascent, Failed
-from prober.layers.excerpt import shown
 from prober.layers.grpc.call import call_method
 from prober.layers.grpc.judge import Metadata, broken_reason, ended_as_expected, judge_status, rest_of
 from prober.layers.grpc.watch import watch
-from prober.layers.http.rung import authority
+from prober.layers.http.rung import authority, broken_off
 from prober.options import reveal
 from prober.reasons import Reason
 from prober.wire.grpc import Bridges, Talk
@@ -74,8 +73,7 @@ async def _health(ascent: Ascent, talk: Talk, metadata: Metadata) -> None:
 
 def _broken(ascent: Ascent, talk: Talk, broken: HttpBroken) -> Failed:
     """The failure behind a connection that broke under the call."""
-    for name, value in broken.evidence.items():
-        ascent.evidence[name] = shown(ascent, value) if isinstance(value, str) else value
+    broken_off(ascent, broken)
     if (speaks := peer_speaks(talk.carrier.first)) not in (None, "HTTP/2"):
         ascent.evidence["peer_speaks"] = speaks
     return Failed(broken_reason(broken, talk.carrier.first), broken.detail)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final, Protocol
@@ -97,7 +98,7 @@ def explain(error: OSError) -> str:
     return f"{text} (ICMP {icmp.label} from {icmp.offender})" if icmp else text
 
 
-class Exchange:
+class Exchange(ABC):
     """Questions under way to one server, and the answers that belong to them."""
 
     number: int | None = None
@@ -109,12 +110,12 @@ class Exchange:
         self.messages: dict[Query, Sent] = {}
         self.strays = 0
 
+    @abstractmethod
     async def go(self, until: float) -> None:
         """Ask, and receive until everything is answered. OSError where the server cannot be reached.
 
         TimeoutError once the loop's time is `until`.
         """
-        raise NotImplementedError
 
     @property
     def passed_over(self) -> str:
