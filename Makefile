@@ -1,5 +1,5 @@
 # Two commands: `make demo` and `make test`. Both set everything up in .venv; nothing else of the machine is touched.
-# Options: PYTHON=python3.13  FAULT=name (demo)  ARGS="…" (demo, test, bench)  EXAMPLES=n (fuzz)
+# Options: PYTHON=python3.13  FAULT=name (demo, lab)  ARGS="…" (demo, test, bench)  EXAMPLES=n (fuzz)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,13 +10,16 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz bench lock clean setup setup-dev
+.PHONY: help demo lab test check fuzz bench lock clean setup setup-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## the service against the embedded lab, until Ctrl-C
 	@$(BIN)/prober demo $(if $(FAULT),--fault $(FAULT)) $(ARGS)
+
+lab: setup-dev ## a shell in a Kubernetes-shaped network out of namespaces (Linux): make lab FAULT=mtu-blackhole
+	@$(BIN)/python -P -m tests.network.lab $(if $(FAULT),--fault $(FAULT)) $(ARGS)
 
 test: setup-dev ## all tests, with coverage
 	@$(BIN)/python -m pytest --cov=prober --cov-report=term:skip-covered $(ARGS)

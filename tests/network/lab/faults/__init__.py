@@ -1,0 +1,20 @@
+"""The catalogue of faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from tests.network.lab.faults import network
+from tests.network.lab.faults.fault import Fault
+
+FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in (*network.FAULTS,)})
+
+
+def known(name: str) -> Fault:
+    """The fault called `name`. KeyError with a sentence that says which one may have been meant."""
+    if name not in FAULTS:
+        close = get_close_matches(name, FAULTS, 1)
+        raise KeyError(f"unknown fault {name!r}" + (f" (did you mean {close[0]}?)" if close else ""))
+    return FAULTS[name]

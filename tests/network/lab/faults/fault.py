@@ -1,0 +1,54 @@
+"""What a fault is: how it is put in, and what has to be seen of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from prober.reasons import Family, Kind, Layer, Reason
+
+if TYPE_CHECKING:
+    from tests.network.lab.lab import Lab
+
+#: The order of a signature's letters.
+KINDS = (Kind.ICMP, Kind.TCP, Kind.TLS, Kind.HTTP, Kind.GRPC, Kind.DNS, Kind.KUBERNETES)
+#: Each letter, as a legend says it.
+LETTERS: Mapping[str, str] = {
+    "+": "ok", "S": "slow: over its budget", "T": "timeout", "R": "refused or rejected",
+    "U": "other error at connect: unreachable, prohibited, no local port, not permitted", "X": "any other failure",
+    "P": "partly: some of eight runs fail", "b": "blocked by a lower layer",
+}  # fmt: skip
+#: Runs of each cell in which a fault that shows partly is seen.
+PARTLY_RUNS = 8
+
+Inject = Callable[["Lab", Sequence[Family]], AbstractAsyncContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One row of the catalogue."""
+
+    name: str
+    says: str
+    """What is wrong, in one plain sentence."""
+    to_blame: str
+    """Who, in the words of on-call people."""
+    signature: str
+    """What each kind sees, a letter for each of `KINDS`."""
+    blame: Mapping[Layer, tuple[Reason, ...]]
+    """Layer → the reasons for which it may fail; a run whose letter is no `+` has to blame one of these."""
+    inject: Inject
+    """Puts it in for the families given, and takes it out at its end."""
+    path: str = "pod"
+    """The path on which the signature is seen."""
+    per_family: bool = True
+    """Whether one family can have it and the other not. If so, the cells of the other one stay green."""
+    note: str = field(default="")
+    """What a reader of the table has to know beside."""
+
+    @property
+    def runs(self) -> int:
+        """How often each cell has to be climbed for the signature to show."""
+        return PARTLY_RUNS if "P" in self.signature else 1

@@ -1,0 +1,88 @@
+"""The lab as a whole: network, tables, files, servers, faults. It runs inside namespaces of its own (`isolation`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from time import perf_counter
+from types import MappingProxyType
+from typing import Any, Self
+
+from prober.reasons import Family
+from tests.network.lab import isolation, kubeproxy, plan, topology
+from tests.network.lab.faults import known
+
+#: What the manifests give a Pod of the prober by the Downward API.
+VANTAGE: Mapping[str, str] = MappingProxyType(
+    {"PROBER_VANTAGE": "client", "PROBER_NODE": "node1", "PROBER_ZONE": "lab-a", "PROBER_REGION": "lab"}
+)
+_RESOLV_CONF, _HOSTS = Path("/etc/resolv.conf"), Path("/etc/hosts")
+
+
+class Lab:
+    """An async context manager: inside it the network is there, and after it nothing of it."""
+
+    seconds: float
+    """How long the network took to build."""
+
+    def __init__(self) -> None:
+        self.services = dict(plan.SERVICES)
+        self._stack = AsyncExitStack()
+        self._on: dict[str, AsyncExitStack] = {}
+
+    async def __aenter__(self) -> Self:
+        began = perf_counter()
+        isolation.prepare()
+        topology.build()
+        await self.set_services(self.services)
+        self._files()
+        self.seconds = perf_counter() - began
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.obey({"clear": True})
+        await self._stack.aclose()
+
+    async def set_services(self, services: Mapping[str, plan.Service]) -> None:
+        """What kube-proxy makes of these, in every node at once."""
+        self.services = dict(services)
+        await in_threads([lambda node=node: kubeproxy.apply(node, self.services.values()) for node in plan.NODES])
+
+    async def turn(self, name: str, on: bool, families: Sequence[Family] = tuple(Family)) -> None:
+        """Switch a fault for `families`; KeyError for an unknown name, RuntimeError where it is as asked already."""
+        fault = known(name)
+        if on == (name in self._on):
+            raise RuntimeError(f"{name} is {'on' if on else 'off'} already")
+        if on:
+            stack = AsyncExitStack()
+            await stack.enter_async_context(fault.inject(self, families))
+            self._on[name] = stack
+        else:
+            await self._on.pop(name).aclose()
+
+    async def obey(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """A command from outside: `{"fault": NAME, "on": BOOL, "families": [FAMILY, …]}` or `{"clear": true}`."""
+        if command.get("clear"):
+            while self._on:
+                await self._on.popitem()[1].aclose()
+        elif "fault" in command:
+            families = [Family(family) for family in command.get("families", Family)]
+            await self.turn(command["fault"], command["on"], families)
+        return {"on": list(self._on)}
+
+    def _files(self) -> None:
+        """/etc/resolv.conf as the kubelet writes it, and /etc/hosts with nothing but the loopback."""
+        servers = [plan.SERVICES["kube-dns"].address(family) for family in plan.SERVICE_NETWORKS]
+        resolv = [f"search {' '.join(plan.SEARCH)}", *(f"nameserver {server}" for server in servers),
+                  f"options ndots:{plan.NDOTS}"]  # fmt: skip
+        for over, lines in ((_RESOLV_CONF, resolv), (_HOSTS, ["127.0.0.1 localhost", "::1 localhost"])):
+            file = isolation.FILES / over.name
+            file.write_text("\n".join([*lines, ""]), encoding="ascii")
+            isolation.bind(file, over)
+
+
+async def in_threads(works: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Do them at once, each in a thread."""
+    return await asyncio.gather(*(asyncio.to_thread(work) for work in works))
