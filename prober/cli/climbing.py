@@ -1,4 +1,4 @@
-"""Climbing many cells once: bounded concurrency, one kit, EndpointSlices where a cell names a Service."""
+"""Climbing many cells now: bounded concurrency, one kit, EndpointSlices where a cell names a Service."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ Done = Callable[[Cell, tuple[Run, ...]], None]
 JOBS = 8
 
 
-async def climb_all(cells: Sequence[Cell], *, jobs: int = JOBS, done: Done) -> None:
-    """Climb each of `cells` once, at most `jobs` at a time; `done` gets each cell's runs as they end."""
+async def climb_all(cells: Sequence[Cell], *, jobs: int = JOBS, count: int = 1, pause: float = 0.0, done: Done) -> None:
+    """Climb each of `cells` `count` times, at most `jobs` cells at a time; `done` gets each climb's runs as they end.
+
+    A cell's climbs follow each other, `pause` seconds after the end of the one before at the earliest; the cells take
+    turns. Over several addresses of a name they rotate.
+    """
     # A climb's own bug ends up in its evidence; here nobody reads tracebacks.
     logging.getLogger("prober").addHandler(logging.NullHandler())
     kit, endpoints, gate = Kit(), Endpoints(), asyncio.Semaphore(jobs)
@@ -26,8 +30,11 @@ async def climb_all(cells: Sequence[Cell], *, jobs: int = JOBS, done: Done) -> N
     endpoints.set_cells(cells)
 
     async def one(cell: Cell) -> None:
-        async with gate:
-            done(cell, await _runs(cell, kit, endpoints))
+        for turn in range(count):
+            if turn and pause:
+                await asyncio.sleep(pause)
+            async with gate:
+                done(cell, await _runs(cell, kit, endpoints, turn))
 
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -42,9 +49,9 @@ async def climb_all(cells: Sequence[Cell], *, jobs: int = JOBS, done: Done) -> N
         await kit.close()
 
 
-async def _runs(cell: Cell, kit: Kit, endpoints: Endpoints) -> tuple[Run, ...]:
+async def _runs(cell: Cell, kit: Kit, endpoints: Endpoints, turn: int) -> tuple[Run, ...]:
     try:
         found = endpoints.of(cell)
     except Unknown as unknown:
         return (internal(cell, str(unknown)),)
-    return await climb(cell, kit, found=found)
+    return await climb(cell, kit, turn=turn, found=found)

@@ -34,7 +34,7 @@ class CommandModule(Protocol):
 COMMANDS: dict[str, Command] = {
     "run": Command("prober.cli.run", "the service: probe on schedule, serve metrics and API"),
     "demo": Command("prober.cli.demo", "the service against an embedded lab, with faults to switch on"),
-    "once": Command("prober.cli.once", "every cell of a configuration once, for CI and incidents"),
+    "once": Command("prober.cli.once", "every cell of a configuration once, or N times, for CI and incidents"),
     "try": Command("prober.cli.try_", "one URL, no configuration: a waterfall of its layers in each family"),
     "check": Command("prober.cli.check", "is this configuration valid?"),
     "plan": Command("prober.cli.plan", "the cells, packets and series that a configuration makes"),

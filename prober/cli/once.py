@@ -1,4 +1,4 @@
-"""`prober once`: each cell of a configuration once. For CI (junit, exit codes) and for incidents."""
+"""`prober once`: each cell of a configuration, once or `--count` times. For CI (junit, exit codes) and incidents."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
+from prober.cli.arguments import duration, positive
 from prober.cli.climbing import JOBS, Done, climb_all
 from prober.cli.configured import UsageError, cells_of, only
-from prober.cli.exits import USAGE, exit_code
+from prober.cli.exits import OK, USAGE, exit_code
 from prober.cli.machine import emit
 from prober.export.runs import run_as_dict
 from prober.kubernetes.vantage import find_vantage
@@ -28,16 +29,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", choices=OUTPUTS, default="text", help="default: %(default)s")
     parser.add_argument("--probe", action="append", default=[], metavar="NAME",
                         help="this probe only; may be given again")  # fmt: skip
+    parser.add_argument("--count", type=positive, default=1, metavar="N",
+                        help="climb each cell N times, each on a fresh connection (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--interval", type=duration, default=0.0, metavar="DURATION",
+                        help="pause between the climbs of a cell (default: none)")  # fmt: skip
     parser.add_argument("--jobs", type=positive, default=JOBS, metavar="N",
                         help="climbs at once (default: %(default)s)")  # fmt: skip
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,29 +45,48 @@ def run(args: argparse.Namespace) -> int:
     except UsageError as error:
         print(error, file=sys.stderr)
         return USAGE
-    runs = asyncio.run(_climb(args, cells, vantage))
-    return exit_code(runs)
+    return asyncio.run(_climb(args, cells, vantage))
 
 
-async def _climb(args: argparse.Namespace, cells: Sequence[Cell], vantage: Vantage) -> list[Run]:
+async def _climb(args: argparse.Namespace, cells: Sequence[Cell], vantage: Vantage) -> int:
+    """Climb and print; the exit code."""
+    if args.output == "ndjson":
+        return await _lines(args, cells, vantage)
     runs: list[Run] = []
     began = perf_counter()
     if args.output == "text":
         from prober.cli.table import OnceTable
 
-        table = OnceTable(cells)
-        await climb_all(cells, jobs=args.jobs, done=_also(runs, table.add))
-        table.close(runs, perf_counter() - began)
-        return runs
-    if args.output == "ndjson":
-        await climb_all(cells, jobs=args.jobs, done=_also(runs, lambda _cell, new: _print_lines(new, vantage)))
-        return runs
-    from prober.export.junit import junit
+        table = OnceTable(cells, args.count)
+        try:
+            await _all(args, cells, _also(runs, table.add))
+        finally:  # after Ctrl-C as well: what was seen until then, as ping does
+            table.close(runs, perf_counter() - began)
+    else:
+        from prober.export.junit import junit
+        from prober.export.repeats import repeats
 
-    await climb_all(cells, jobs=args.jobs, done=_also(runs, lambda _cell, _new: None))
-    order = {cell.id: number for number, cell in enumerate(cells)}
-    emit(junit(sorted(runs, key=lambda each: order[each.cell.id]), vantage))
-    return runs
+        await _all(args, cells, lambda _cell, new: runs.extend(new))
+        emit(junit(repeats(runs, cells), vantage))
+    return exit_code(runs)
+
+
+async def _lines(args: argparse.Namespace, cells: Sequence[Cell], vantage: Vantage) -> int:
+    """A line for each run as it ends; none is kept, however many there are."""
+    code = OK
+
+    def tell(_cell: Cell, new: tuple[Run, ...]) -> None:
+        nonlocal code
+        code = max(code, exit_code(new))
+        for run in new:
+            emit(json.dumps(run_as_dict(run, vantage), ensure_ascii=False, separators=(",", ":")))
+
+    await _all(args, cells, tell)
+    return code
+
+
+async def _all(args: argparse.Namespace, cells: Sequence[Cell], done: Done) -> None:
+    await climb_all(cells, jobs=args.jobs, count=args.count, pause=args.interval, done=done)
 
 
 def _also(runs: list[Run], then: Done) -> Done:
@@ -81,8 +97,3 @@ def _also(runs: list[Run], then: Done) -> Done:
         then(cell, new)
 
     return done
-
-
-def _print_lines(runs: Sequence[Run], vantage: Vantage) -> None:
-    for each in runs:
-        emit(json.dumps(run_as_dict(each, vantage), ensure_ascii=False, separators=(",", ":")))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prober import __version__
-from prober.options import parse_duration
+from prober.cli.arguments import duration
 
 _LEVELS = ("debug", "info", "warning", "error")
 _EVENTS = ("none", "changes", "failures", "all")
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     option("-c", "--config", type=Path, default=Path("probes.yaml"), metavar="FILE", help="default: %(default)s")
     option("--listen", default=":9790", metavar="HOST:PORT", help="no HOST is every address; default: %(default)s")
     option("--events", choices=_EVENTS, default="changes", help="what the event log tells; default: %(default)s")
-    option("--drain", type=_duration, default=10.0, metavar="DURATION", help="what runs under way get at the end: 10s")
+    option("--drain", type=duration, default=10.0, metavar="DURATION", help="what runs under way get at the end: 10s")
     option("--log-level", choices=_LEVELS, default="info", help="default: %(default)s")
 
 
@@ -74,10 +74,3 @@ async def _run(args: argparse.Namespace) -> None:
     finally:
         for sock in sockets:
             sock.close()
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

@@ -12,7 +12,7 @@ from prober.reasons import Layer, Result
 
 PIPE_WIDTH = 100
 #: Our signs where the output cannot carry UTF-8: one character for one, so that columns stay.
-_ASCII = str.maketrans(dict(zip("█▌▐✓✗·○…µ→×—–", "###+x.o~u>x--", strict=True)))
+_ASCII = str.maketrans(dict(zip("█▌▐✓✗◐·○…µ→×—–", "###+x%.o~u>x--", strict=True)))
 
 #: The colour of each layer's bars and of the results. Names of the terminal's own palette, so that themes apply.
 LAYER_STYLES: dict[Layer, str] = {
@@ -26,6 +26,8 @@ LAYER_STYLES: dict[Layer, str] = {
 }
 RESULT_STYLES: dict[Result, str] = {Result.OK: "green", Result.FAILED: "bold red", Result.SKIPPED: "bright_black"}
 SIGNS: dict[Result, str] = {Result.OK: "✓", Result.FAILED: "✗", Result.SKIPPED: "·"}
+#: Of several runs some held and some failed.
+PARTLY_SIGN, PARTLY_STYLE = "◐", "bold yellow"
 DIM = "bright_black"
 #: Text and its style.
 Part = tuple[str, str]

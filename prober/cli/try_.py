@@ -16,6 +16,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from prober.addresses import literal_family, parse_server
+from prober.cli.arguments import duration
 from prober.cli.climbing import climb_all
 from prober.cli.exits import USAGE, exit_code
 from prober.cli.machine import emit
@@ -24,7 +25,7 @@ from prober.config.single import cell_for_url
 from prober.export.runs import run_as_dict
 from prober.kubernetes.vantage import find_vantage, loopback_families
 from prober.model import Cell, Run, Vantage
-from prober.options import KindOptions, parse_duration
+from prober.options import KindOptions
 from prober.options.tls import Starttls
 from prober.reasons import Family, Kind
 from prober.units import host_port
@@ -42,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     family.add_argument("-6", dest="family", action="store_const", const=Family.IPV6, help="IPv6 only")
     parser.add_argument("--kind", choices=[kind.value for kind in Kind],
                         help="climb less than the URL offers (tcp on an https:// URL, say)")  # fmt: skip
-    parser.add_argument("--timeout", type=_duration, default=3.0, metavar="DURATION",
+    parser.add_argument("--timeout", type=duration, default=3.0, metavar="DURATION",
                         help="for the whole climb of a family (default: 3s)")  # fmt: skip
     parser.add_argument("--connect", type=_connect, metavar="HOST:PORT",
                         help="connect there; name, SNI and Host stay those of the URL")  # fmt: skip
@@ -140,13 +141,6 @@ def _options(args: argparse.Namespace) -> KindOptions:
         "resolver": {"servers": tuple(args.server or ())},
     }
     return KindOptions.model_validate(blocks)
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _connect(text: str) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from prober.engine.climb import internal
 from prober.export.junit import junit
+from prober.export.repeats import Repeats
 from prober.model import Blame, Outcome, Run, Vantage
 from prober.reasons import Kind, Layer, Reason, Result
 from tests.support.cells import make_cell
@@ -22,8 +23,12 @@ def failed(**evidence: str) -> Run:
     return replace(GOOD, ok=False, outcomes=(outcome,), blame=Blame(Layer.TCP, Reason.REFUSED))
 
 
+def alone(*runs: Run) -> list[Repeats]:
+    return [Repeats((run,)) for run in runs]
+
+
 def test_suites_count_failures_of_targets_and_errors_of_ours_apart() -> None:
-    root = ElementTree.fromstring(junit([GOOD, failed(), internal(CELL, "ValueError: boom")], HERE))
+    root = ElementTree.fromstring(junit(alone(GOOD, failed(), internal(CELL, "ValueError: boom")), HERE))
     assert root.attrib == {"name": "prober", "tests": "3", "failures": "1", "errors": "1", "time": "0.003000"}
     [suite] = root
     assert (suite.get("name"), suite.get("hostname")) == ("db", "node-a")
@@ -31,17 +36,35 @@ def test_suites_count_failures_of_targets_and_errors_of_ours_apart() -> None:
 
 
 def test_a_case_is_named_by_target_path_family_and_address() -> None:
-    case = ElementTree.fromstring(junit([GOOD], HERE))[0][0]
+    case = ElementTree.fromstring(junit(alone(GOOD), HERE))[0][0]
     assert case.attrib == {"classname": "db.orders", "name": "external ipv4 192.0.2.7:5432", "time": "0.001500"}
 
 
 def test_a_failure_tells_all_that_is_known() -> None:
-    failure = ElementTree.fromstring(junit([failed(errno="ECONNREFUSED")], HERE))[0][0][0]
+    failure = ElementTree.fromstring(junit(alone(failed(errno="ECONNREFUSED")), HERE))[0][0][0]
     assert failure.get("message") == "192.0.2.7:5432 answers with a RST: nobody listens there."
     for words in ("next: ", "ruled out: ", "by hand: nc -vz -w 2 192.0.2.7 5432", '{"errno": "ECONNREFUSED"}'):
         assert words in (failure.text or "")
 
 
 def test_text_from_the_peer_cannot_break_the_document() -> None:
-    document = junit([failed(said="</failure>\x00\x1b[31m & ]]>")], HERE)
+    document = junit(alone(failed(said="</failure>\x00\x1b[31m & ]]>")), HERE)
     assert "</failure>\\u0000" in (ElementTree.fromstring(document)[0][0][0].text or "")
+
+
+def test_repeats_are_one_case_that_fails_with_the_first_of_them_and_says_how_many_did() -> None:
+    ours = internal(CELL, "ValueError: boom")
+    root = ElementTree.fromstring(junit([Repeats((GOOD, failed(), GOOD, failed(), ours)), Repeats((GOOD, ours))], HERE))
+    assert root.attrib == {"name": "prober", "tests": "2", "failures": "1", "errors": "1", "time": "0.007500"}
+    [failure], [error] = root[0]
+    assert (failure.tag, failure.get("type"), error.tag) == ("failure", "tcp.refused", "error")
+    assert failure.get("message") == "3 of 5 runs failed: 192.0.2.7:5432 answers with a RST: nobody listens there."
+    for words in ("2 of 5 runs: 192.0.2.7:5432 answers", "1 of 5 runs: The prober itself failed"):
+        assert words in (failure.text or "")
+
+
+def test_a_case_of_several_addresses_names_each_of_them() -> None:
+    other = replace(failed(), address="192.0.2.8")
+    [case] = ElementTree.fromstring(junit([Repeats((GOOD, other, GOOD, other))], HERE))[0]
+    assert case.get("name") == "external ipv4"
+    assert "climbed to: 192.0.2.7:5432 2/2 ok, 192.0.2.8:5432 0/2 ok" in (case[0].text or "")
