@@ -19,15 +19,17 @@ _MARK = "0x4000"
 _AFFINITY = "10800s"
 
 
-def apply(node: Node, services: Iterable[Service]) -> None:
-    """Put the tables of `services` in place, of what was there before nothing stays."""
-    found = list(services)
-    run(node.name, "nft", "-f", "-", stdin="\n".join(line for family in Family for line in _both(node, found, family)))
+def apply(node: Node, family: Family, services: Iterable[Service], *, hairpin: bool = True) -> None:
+    """Put the tables of `services` in place, of what was there before nothing stays.
+
+    Without `hairpin` a Pod that reaches itself through a Service is not masqueraded.
+    """
+    run(node.name, "nft", "-f", "-", stdin="\n".join(_Tables(node, list(services), family, hairpin=hairpin).lines()))
 
 
-def _both(node: Node, services: list[Service], family: Family) -> Iterator[str]:
-    yield from _Tables(node, services, family).lines()
-    yield from _masquerade(family)
+def masquerade(node: Node, family: Family) -> None:
+    """What Pods say to the world is said by the node: the fabric knows no Pod."""
+    run(node.name, "nft", "-f", "-", stdin="\n".join(_masquerade(family)))
 
 
 def _ip(family: Family) -> str:
@@ -35,7 +37,6 @@ def _ip(family: Family) -> str:
 
 
 def _masquerade(family: Family) -> Iterator[str]:
-    """What Pods say to the world is said by the node: the fabric knows no Pod."""
     ip, pods = _ip(family), plan.POD_NETWORKS[family]
     inner = pods if family is plan.V4 else f"{{ {pods}, {plan.GUA_NETWORK} }}"
     yield f"table {ip} {MASQUERADE}"
@@ -49,8 +50,9 @@ def _masquerade(family: Family) -> Iterator[str]:
 class _Tables:
     """The lines of one table."""
 
-    def __init__(self, node: Node, services: list[Service], family: Family) -> None:
+    def __init__(self, node: Node, services: list[Service], family: Family, *, hairpin: bool) -> None:
         self._node = node
+        self._hairpin = hairpin
         self._services = services
         self._family = family
         self._ip = _ip(family)
@@ -144,7 +146,8 @@ class _Tables:
                    f" flags dynamic,timeout; timeout {_AFFINITY}; }}")  # fmt: skip
         where = f"{address}:{port.target}" if self._family is plan.V4 else f"[{address}]:{port.target}"
         yield f"chain endpoint-{name} {{"
-        yield f"  {self._ip} saddr {address} jump mark-for-masquerade;"  # hairpin: a Pod that reaches itself
+        if self._hairpin:  # a Pod that reaches itself
+            yield f"  {self._ip} saddr {address} jump mark-for-masquerade;"
         if affinity:
             yield f"  update @affinity-{name} {{ {self._ip} saddr }};"
         yield f"  meta l4proto {port.protocol} dnat to {where};"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
@@ -28,7 +29,7 @@ class Lab:
     """How long the network took to build."""
 
     def __init__(self) -> None:
-        self.services = dict(plan.SERVICES)
+        self.services = {family: dict(plan.SERVICES) for family in Family}
         self._stack = AsyncExitStack()
         self._on: dict[str, AsyncExitStack] = {}
 
@@ -36,7 +37,8 @@ class Lab:
         began = perf_counter()
         isolation.prepare()
         topology.build()
-        await self.set_services(self.services)
+        await in_threads([*self._tables(Family), *(partial(kubeproxy.masquerade, node, family) for node in plan.NODES
+                                                   for family in Family)])  # fmt: skip
         self._files()
         self.seconds = perf_counter() - began
         return self
@@ -45,10 +47,18 @@ class Lab:
         await self.obey({"clear": True})
         await self._stack.aclose()
 
-    async def set_services(self, services: Mapping[str, plan.Service]) -> None:
-        """What kube-proxy makes of these, in every node at once."""
-        self.services = dict(services)
-        await in_threads([lambda node=node: kubeproxy.apply(node, self.services.values()) for node in plan.NODES])
+    async def set_services(self, families: Sequence[Family], *changed: plan.Service, hairpin: bool = True) -> None:
+        """What kube-proxy makes of Services that have changed, in every node at once."""
+        for family in families:
+            self.services[family].update({service.name: service for service in changed})
+        await in_threads(self._tables(families, hairpin=hairpin))
+
+    def _tables(self, families: Iterable[Family], *, hairpin: bool = True) -> list[Callable[[], None]]:
+        return [
+            partial(kubeproxy.apply, node, family, self.services[family].values(), hairpin=hairpin)
+            for node in plan.NODES
+            for family in families
+        ]
 
     async def turn(self, name: str, on: bool, families: Sequence[Family] = tuple(Family)) -> None:
         """Switch a fault for `families`; KeyError for an unknown name, RuntimeError where it is as asked already."""

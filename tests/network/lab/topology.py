@@ -75,6 +75,8 @@ def tunnel_device(family: Family) -> str:
 
 def _settings(place: str) -> Iterator[str]:
     yield "link set lo up"
+    if place != plan.FABRIC:
+        yield "link set eth0 gso_max_segs 1"  # packets are as long here as they are on a wire
     if place == plan.FABRIC:
         yield from _fabric()
     elif place == plan.OUTSIDE:
@@ -95,6 +97,8 @@ def _fabric() -> Iterator[str]:
     yield f"addr add {plan.OUTSIDE_GATEWAYS[plan.V6]}/64 dev {plan.OUTSIDE} nodad"
     for family, network in plan.LOAD_BALANCER_NETWORKS.items():
         yield f"route add {network} via {plan.NODE2.address(family)}"
+    for network in plan.SERVICE_NETWORKS.values():  # what leaks out of a node without its tables is gone without a word
+        yield f"route add blackhole {network}"
 
 
 def _outside() -> Iterator[str]:

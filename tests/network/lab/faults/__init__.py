@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from tests.network.lab.faults import network
+from tests.network.lab.faults import network, service
 from tests.network.lab.faults.fault import Fault
 
-FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in (*network.FAULTS,)})
+FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in (*network.FAULTS, *service.FAULTS)})
 
 
 def known(name: str) -> Fault:

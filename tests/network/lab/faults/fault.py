@@ -18,10 +18,10 @@ KINDS = (Kind.ICMP, Kind.TCP, Kind.TLS, Kind.HTTP, Kind.GRPC, Kind.DNS, Kind.KUB
 LETTERS: Mapping[str, str] = {
     "+": "ok", "S": "slow: over its budget", "T": "timeout", "R": "refused or rejected",
     "U": "other error at connect: unreachable, prohibited, no local port, not permitted", "X": "any other failure",
-    "P": "partly: some of eight runs fail", "b": "blocked by a lower layer",
+    "P": "partly: some of the runs fail", "b": "blocked by a lower layer",
 }  # fmt: skip
 #: Runs of each cell in which a fault that shows partly is seen.
-PARTLY_RUNS = 8
+PARTLY_RUNS = 16
 
 Inject = Callable[["Lab", Sequence[Family]], AbstractAsyncContextManager[object]]
 
@@ -43,6 +43,8 @@ class Fault:
     """Puts it in for the families given, and takes it out at its end."""
     path: str = "pod"
     """The path on which the signature is seen."""
+    families: tuple[Family, ...] = tuple(Family)
+    """The families in which it is tried."""
     per_family: bool = True
     """Whether one family can have it and the other not. If so, the cells of the other one stay green."""
     note: str = field(default="")

@@ -1,72 +1,95 @@
-"""Faults of paths, policies, overlays, Services and middleboxes: rules in the tables of nodes and fabric."""
+"""Faults of paths, overlay, CNI, policies and middleboxes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
-
 from prober.reasons import Family, Layer, Reason
 from tests.network.lab import plan
-from tests.network.lab.faults.fault import Fault, Inject
-from tests.network.lab.isolation import run
-
-if TYPE_CHECKING:
-    from tests.network.lab.lab import Lab
+from tests.network.lab.faults.fault import Fault
+from tests.network.lab.faults.inject import commands, rule
+from tests.network.lab.topology import tunnel_device, veth
 
 L, R = Layer, Reason
+TIMEOUT = (R.TIMEOUT,)
+_SILENT = {L.ICMP: TIMEOUT, L.TCP: TIMEOUT}
+_ALL_SILENT = {**_SILENT, L.DNS: TIMEOUT}
+_NO_ROUTE = (R.UNREACHABLE,)
 
 
-def rule(place: str, text: str, hook: str = "forward", table: str = "") -> Inject:
-    """A filter rule in `place`, for each family.
-
-    In its text `{ip}` is the family's keyword (`ip`, `ip6`), `{icmp}` that of its ICMP, and the name of a Pod, of a
-    Service (`{web_vip}`), `{dns}` … its address.
-    """
-
-    @asynccontextmanager
-    async def inject(_: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
-        name = table or "fault"
-        for family in families:
-            filled = text.format(**_words(family))
-            run(
-                place,
-                "nft",
-                f"table inet {name}-{family} {{ chain f {{ type filter hook {hook} priority -5; {filled}; }}; }}",
-            )
-        try:
-            yield
-        finally:
-            for family in families:
-                run(place, "nft", f"delete table inet {name}-{family}")
-
-    return inject
+def _family_faults(family: Family) -> tuple[Fault, ...]:
+    """Those of one family as a whole."""
+    v = "v4" if family is plan.V4 else "v6"
+    device = tunnel_device(family)
+    entry = f"{plan.NODE2.mac(family)} dev {device} dst {plan.NODE2.address(family)} self"
+    return (
+        Fault(f"l3-{v}-broken", f"Nodes forward no {family} packet of their Pods, and say nothing.",
+              f"family {family}", "TTbbbTT", _ALL_SILENT, rule("node1", "meta nfproto {l3} drop"),
+              families=(family,)),
+        Fault(f"l3-{v}-reject", f"The node answers every {family} packet of its Pods with: no route.",
+              f"family {family}", "UUbbbUU", {L.ICMP: _NO_ROUTE, L.TCP: _NO_ROUTE, L.DNS: _NO_ROUTE},
+              rule("node1", "meta nfproto {l3} reject with icmpx type no-route"), families=(family,)),
+        Fault(f"cni-vxlan-peer-lost-{v}", f"node1 has lost the forwarding entry of node2 in {device}.",
+              "overlay: only what crosses nodes", "TTbbbTT", _ALL_SILENT,
+              commands("node1", [f"bridge fdb del {entry}"], [f"bridge fdb append {entry} permanent"]),
+              families=(family,)),
+    )  # fmt: skip
 
 
-def _words(family: Family) -> dict[str, str]:
-    v4 = family is plan.V4
-    pods = {name: pod.address(family) for name, pod in plan.PODS.items()}
-    vips = {f"{name.replace('-', '_')}_vip": service.address(family) for name, service in plan.SERVICES.items()}
-    return {"ip": "ip" if v4 else "ip6", "icmp": "icmp" if v4 else "icmpv6", "l3": "ipv4" if v4 else "ipv6",
-            "echo": "echo-request", **pods, **vips}  # fmt: skip
-
-
-def both(*injects: Inject) -> Inject:
-    """Several at once."""
-
-    @asynccontextmanager
-    async def inject(lab: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            for each in injects:
-                await stack.enter_async_context(each(lab, families))
-            yield
-
-    return inject
-
-
-FAULTS = (
-    Fault("l3-drop", "Everything to the Pod is dropped on its node.", "path", "TTbbb++",
-          {L.ICMP: (R.TIMEOUT,), L.TCP: (R.TIMEOUT,)}, rule("node2", "{ip} daddr {web2} drop")),
+PATHS = (
+    Fault("l3-drop", "Everything to the Pod is dropped on its node.", "path", "TTbbb++", _SILENT,
+          rule("node2", "{ip} daddr {web2} drop")),
+    Fault("l3-drop-return", "What the Pod answers is dropped on its node.", "path, on the way back", "TTbbb++", _SILENT,
+          rule("node2", "{ip} saddr {web2} drop")),
     Fault("l3-icmp-filtered", "Echo requests to the Pod are dropped, all else passes.", "nothing: ICMP is advisory",
-          "T++++++", {L.ICMP: (R.TIMEOUT,)}, rule("node2", "{ip} daddr {web2} {icmp} type echo-request drop")),
+          "T++++++", {L.ICMP: TIMEOUT}, rule("node2", "{ip} daddr {web2} {icmp} type echo-request drop")),
+    *_family_faults(plan.V4),
+    *_family_faults(plan.V6),
+    Fault("l3-loss30", "The fabric loses 30 % of what passes between nodes.", "path: loss", "PPPPPPP",
+          {L.ICMP: TIMEOUT, L.TCP: (R.TIMEOUT, R.OVER_BUDGET), L.TLS: TIMEOUT, L.HTTP: (R.TIMEOUT, R.OVER_BUDGET),
+           L.GRPC: (R.TIMEOUT, R.OVER_BUDGET), L.DNS: (R.TIMEOUT, R.OVER_BUDGET)},
+          rule("fabric", "meta nfproto {l3} numgen random mod 100 < 30 drop")),
+    Fault("mtu-blackhole", "Packets above 1300 bytes vanish between nodes, and no ICMP tells it.", "MTU of the path",
+          "++Tb++T", {L.TLS: TIMEOUT}, rule("node1", "meta nfproto {l3} iifname flannel* meta length > 1300 drop")),
+    Fault("mtu-too-big", "The overlay's MTU is 1280, and ICMP tells so.", "nothing: path MTU discovery works",
+          "+++++++", {}, commands("node2", ["ip link set flannel.1 mtu 1280", "ip link set flannel-v6.1 mtu 1280"],
+                                  [f"ip link set flannel.1 mtu {plan.POD_MTU}",
+                                   f"ip link set flannel-v6.1 mtu {plan.POD_MTU}"], once=True), per_family=False),
+    Fault("cni-route-missing", "The node's route to the Pod leads nowhere.", "CNI", "UUbbb++",
+          {L.ICMP: _NO_ROUTE, L.TCP: _NO_ROUTE},
+          commands("node1", ["ip -{v} route add unreachable {web2}/{length}"],
+                   ["ip -{v} route del unreachable {web2}/{length}"])),
+    Fault("cni-pod-ip-gone", "The Pod's address is gone from its interface.", "Pod or CNI", "TTbbb++", _SILENT,
+          commands("web2", ["ip addr del {web2}/{mask} dev eth0"], ["ip addr add {web2}/{mask} dev eth0"])),
+    Fault("cni-pod-link-down", "The node's end of the Pod's link is down.", "Pod or CNI", "TTbbb++", _SILENT,
+          commands("node2", [f"ip link set {veth(plan.WEB2)} down"], [f"ip link set {veth(plan.WEB2)} up"], once=True),
+          per_family=False),
+    Fault("egress-no-masq", "The node does not masquerade what its Pods say to the world.", "NAT", "TTbb+++", _SILENT,
+          rule("node1", "oifname eth0 {ip} saddr {client} drop"), path="external"),
 )  # fmt: skip
+
+POLICIES = (
+    Fault("pol-ingress-deny", "A policy lets nothing new in to the Pod.", "policy", "TTbbb++", _SILENT,
+          rule("node2", "{ip} daddr {web2} ct state new drop")),
+    Fault("pol-ingress-port", "A policy lets nothing in to one port of the Pod.", "policy", "+Tbb+++",
+          {L.TCP: TIMEOUT}, rule("node2", "{ip} daddr {web2} tcp dport 8443 drop")),
+    Fault("pol-egress-deny", "A policy lets nothing new out of the vantage.", "policy of the vantage", "TTbbbTT",
+          _ALL_SILENT, rule("node1", "{ip} saddr {client} ct state new drop")),
+    Fault("pol-egress-no-dns", "A policy lets no DNS out of the vantage.", "policy of the vantage", "+++++T+",
+          {L.DNS: TIMEOUT}, rule("node1", "{ip} saddr {client} meta l4proto {{tcp, udp}} th dport 53 drop")),
+    Fault("pol-reject-admin", "A firewall rejects TCP to the Pod: administratively prohibited.", "firewall", "+Ubbb++",
+          {L.TCP: (R.PROHIBITED,)},
+          rule("node2", "{ip} daddr {web2} meta l4proto tcp reject with icmpx type admin-prohibited")),
+    Fault("fw-rst-inject", "A middlebox answers every TCP packet to the Pod with a reset.", "middlebox", "+Rbbb++",
+          {L.TCP: (R.REFUSED,)}, rule("node2", "{ip} daddr {web2} meta l4proto tcp reject with tcp reset")),
+    Fault("fw-rst-on-data", "A middlebox resets connections at the first data that is longer than 100 bytes.",
+          "middlebox", "++XbX+X", {L.TLS: (R.RESET,), L.GRPC: (R.RESET,)},
+          rule("node1", "{ip} saddr {client} meta l4proto tcp meta length > 100 reject with tcp reset")),
+    Fault("fw-data-lost", "A middlebox lets handshakes through and drops TCP packets above 100 bytes.", "middlebox",
+          "++TbT+T", {L.TLS: TIMEOUT, L.GRPC: TIMEOUT},
+          rule("node1", "{ip} saddr {client} meta l4proto tcp meta length > 100 drop")),
+    Fault("fw-syn-ack-lost", "The SYN-ACKs of the Pod are dropped.", "middlebox, or another way back", "+Tbbb++",
+          {L.TCP: TIMEOUT}, rule("node2", "{ip} saddr {web2} tcp flags & (syn | ack) == syn | ack drop")),
+    Fault("fw-conntrack-full", "The node of the vantage takes no new connection: its table is full.", "conntrack",
+          "TTbbbTT", _ALL_SILENT, rule("node1", "ct state new meta nfproto {l3} ct count over 0 drop")),
+)  # fmt: skip
+
+FAULTS = (*PATHS, *POLICIES)

@@ -1,0 +1,114 @@
+"""How faults are put in: rules in tables, changed Services, commands that are undone. Each is an `Inject`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from prober.reasons import Family
+from tests.network.lab import plan
+from tests.network.lab.faults.fault import Inject
+from tests.network.lab.isolation import run
+
+if TYPE_CHECKING:
+    from tests.network.lab.lab import Lab
+
+
+def words(family: Family) -> dict[str, str]:
+    """What the rules and commands of faults may name: the family's keywords, and Pods and Services by their addresses.
+
+    `ip` (`ip`, `ip6`), `v` (`4`, `6`), `icmp`, `l3`; Pods by name; Services as `web_vip`, and `web_lb` at the balancer.
+    """
+    v4 = family is plan.V4
+    found = {"ip": "ip" if v4 else "ip6", "v": "4" if v4 else "6", "icmp": "icmp" if v4 else "icmpv6",
+             "l3": "ipv4" if v4 else "ipv6", "outside": plan.OUTSIDE_ADDRESSES[family],
+             "length": "32" if v4 else "128", "mask": "24" if v4 else "64"}  # fmt: skip
+    found |= {name: pod.address(family) for name, pod in plan.PODS.items()}
+    found |= {node.name: node.address(family) for node in plan.NODES}
+    for name, service in plan.SERVICES.items():
+        found[f"{name.replace('-', '_')}_vip"] = service.address(family)
+        found[f"{name.replace('-', '_')}_lb"] = service.external_address(family) or ""
+    return found
+
+
+def rule(place: str, *texts: str, hook: str = "forward") -> Inject:
+    """Filter rules in `place`, for each family, in a table of their own: to undo it is to delete the table."""
+
+    @asynccontextmanager
+    async def inject(_: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
+        names = [f"fault-{abs(hash((place, texts)))}-{family}" for family in families]
+        for name, family in zip(names, families, strict=True):
+            filled = "; ".join(text.format(**words(family)) for text in texts)
+            run(place, "nft", f"table inet {name} {{ chain f {{ type filter hook {hook} priority -5; {filled}; }}; }}")
+        try:
+            yield
+        finally:
+            for name in names:
+                run(place, "nft", f"delete table inet {name}")
+
+    return inject
+
+
+def commands(place: str, do: Sequence[str], undo: Sequence[str], *, once: bool = False) -> Inject:
+    """Commands in `place` for each family (or one time for both), and at the end those that undo them."""
+
+    @asynccontextmanager
+    async def inject(_: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
+        chosen = list(families[:1] if once else families)
+        for family in chosen:
+            for command in do:
+                run(place, *command.format(**words(family)).split())
+        try:
+            yield
+        finally:
+            for family in chosen:
+                for command in undo:
+                    run(place, *command.format(**words(family)).split())
+
+    return inject
+
+
+def services(*changed: plan.Service, hairpin: bool = True) -> Inject:
+    """Services that are otherwise, and at the end as they were."""
+
+    @asynccontextmanager
+    async def inject(lab: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
+        before = [plan.SERVICES[service.name] for service in changed]
+        await lab.set_services(families, *changed, hairpin=hairpin)
+        try:
+            yield
+        finally:
+            await lab.set_services(families, *before)
+
+    return inject
+
+
+def deleted(place: str, table: Callable[[Family], str], again: Callable[[Lab, Sequence[Family]], object]) -> Inject:
+    """A table that is not there, and at the end made `again`."""
+
+    @asynccontextmanager
+    async def inject(lab: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
+        for family in families:
+            run(place, "nft", f"delete table {table(family)}")
+        try:
+            yield
+        finally:
+            done = again(lab, families)
+            if hasattr(done, "__await__"):
+                await done
+
+    return inject
+
+
+def both(*injects: Inject) -> Inject:
+    """Several at once."""
+
+    @asynccontextmanager
+    async def inject(lab: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for each in injects:
+                await stack.enter_async_context(each(lab, families))
+            yield
+
+    return inject

@@ -1,0 +1,124 @@
+"""The lab's `probes.yaml`: seven kinds over every path there is, in both families.
+
+All but the cells of the path `named` go to literal addresses, each family to its own: then what breaks DNS breaks
+nothing else. Targets are therefore one for each family, `web-ipv4` and `web-ipv6`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prober.reasons import Family
+from tests.network.lab import plan
+from tests.network.lab.isolation import FILES
+
+CA_FILE = FILES / "ca.pem"
+#: The name on the certificates of the application, and the one by which the ingresses route to it.
+APP, EDGE, WORLD = "web.app.svc.cluster.local", "web.example.com", "www.example.net"
+DEADLINE = 1.0
+
+_HEAD = f"""\
+# Written by the lab. Budgets are far above what is normal here, and below what the faults called slow do.
+defaults:
+  interval: 1s
+  timeout: {DEADLINE:g}s
+  tls: {{ca_file: {CA_FILE}}}
+
+"""
+_PROBES = """\
+probes:
+  - name: icmp
+    kind: icmp
+    matrix: {target: [echo-ipv4, echo-ipv6]}
+    budget: {icmp: 75ms}
+  - name: tcp
+    kind: tcp
+    targets: [web-ipv4, web-ipv6]
+    budget: {tcp: 75ms}
+  - name: tls
+    kind: tls
+    targets: [web-ipv4, web-ipv6]
+    tls: {alpn: [h2]}
+    budget: {tcp: 75ms}
+  - name: http
+    kind: http
+    targets: [web-ipv4, web-ipv6, named]
+    http: {version: "2"}
+    expect: {status: [200], http_version: "2", body_contains: ok}
+    budget: {tcp: 75ms, http: 350ms}
+  - name: grpc
+    kind: grpc
+    targets: [payments-ipv4, payments-ipv6]
+    budget: {tcp: 75ms, grpc: 350ms}
+  - name: dns                                # by the Pod's own resolv.conf: family is that of the name server's address
+    kind: dns
+    matrix: {name: [web.app, web.app.svc.cluster.local.], type: [A, AAAA]}
+    families: [ipv4, ipv6]
+    budget: {dns: 200ms}
+  - name: kubernetes
+    kind: kubernetes
+    targets: [apiserver-ipv4, apiserver-ipv6]
+    budget: {tcp: 75ms}
+"""
+
+
+def config() -> str:
+    """The whole file."""
+    lines = [_HEAD + "targets:"]
+    for family in Family:
+        lines += [f"  web-{family}:", "    paths:", *_web(family)]
+        lines += [f"  payments-{family}:", "    paths:", *_payments(family)]
+        lines += [f"  apiserver-{family}:", "    paths:", *_apiserver(family)]
+        lines += [f"  echo-{family}:", "    paths:", *_echo(family)]
+    lines += ["  named:", "    paths:", f'      named: {{url: "https://{APP}/health"}}', ""]
+    return "\n".join(lines) + "\n" + _PROBES
+
+
+def _at(address: str, port: int, family: Family) -> str:
+    return f"{address}:{port}" if family is plan.V4 else f"[{address}]:{port}"
+
+
+def _service(name: str, family: Family, port: int = 443) -> str:
+    return _at(plan.SERVICES[name].address(family), port, family)
+
+
+def _web(family: Family) -> Iterator[str]:
+    """The paths to the web application: name → where the connection goes, and by which name."""
+    external = plan.SERVICES["nginx"].external_address(family) or ""
+    ways = {
+        "pod": (APP, _at(plan.WEB2.address(family), plan.HTTPS, family)),
+        "same-node": (APP, _at(plan.WEB1.address(family), plan.HTTPS, family)),
+        "service": (APP, _service("web", family)),
+        "both": (APP, _service("web-both", family)),
+        "sticky": (APP, _service("web-sticky", family)),
+        "nodeport": (APP, _at(plan.NODE2.address(family), 30443, family)),
+        "local": (APP, _at(plan.NODE2.address(family), 30444, family)),
+        "self": (APP, _service("self", family)),
+        "nginx": (EDGE, _service("nginx", family)),
+        "envoy": (EDGE, _service("envoy", family)),
+        "balancer": (EDGE, _at(external, 443, family)),
+        "external": (WORLD, _at(plan.OUTSIDE_ADDRESSES[family], 443, family)),
+    }
+    for path, (name, where) in ways.items():
+        yield f'      {path}: {{url: "https://{name}/health", connect: "{where}"}}'
+    proxy = _service("squid", family, 3128)
+    yield f'      proxied: {{url: "https://{WORLD}/health", proxy: "http://{proxy}"}}'
+
+
+def _payments(family: Family) -> Iterator[str]:
+    yield f'      pod: {{url: "grpc://{_at(plan.WEB2.address(family), plan.GRPC, family)}"}}'
+    yield f'      service: {{url: "grpc://{_service("payments", family, plan.GRPC)}"}}'
+    for ingress in ("nginx", "envoy"):
+        yield f'      {ingress}: {{url: "grpcs://{EDGE}", connect: "{_service(ingress, family)}"}}'
+
+
+def _apiserver(family: Family) -> Iterator[str]:
+    yield (f'      service: {{url: "https://kubernetes.default.svc.cluster.local",'
+           f' connect: "{_service("kubernetes", family)}"}}')  # fmt: skip
+
+
+def _echo(family: Family) -> Iterator[str]:
+    hosts = {"pod": plan.WEB2.address(family), "same-node": plan.WEB1.address(family),
+             "external": plan.OUTSIDE_ADDRESSES[family]}  # fmt: skip
+    for path, address in hosts.items():
+        yield f'      {path}: {{url: "icmp://{address if family is plan.V4 else f"[{address}]"}"}}'
