@@ -19,7 +19,8 @@ _HEALTH = {"/livez", "/readyz", "/healthz"}
 _CHECKS = ("ping", "log", "etcd", "informer-sync", "poststarthook/start-apiextensions-controllers")
 _VERSION = {"major": "1", "minor": "35", "gitVersion": "v1.35.0", "platform": "linux/amd64"}
 _WATCH_SECONDS = 1800.0
-_REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 400: "BadRequest", 500: "InternalError"}
+_USER = "system:serviceaccount:monitoring:prober"
+_REASONS = {429: "TooManyRequests", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 400: "BadRequest", 500: "InternalError"}
 
 
 def status_body(code: int, message: str) -> Response:
@@ -32,7 +33,7 @@ def status_body(code: int, message: str) -> Response:
 
 
 class ApiServer:
-    """Answers 403 without a token, 401 to a wrong one, and 200 to the lab's own."""
+    """Answers 403 without a token, 401 to a wrong one, and 200 to the lab's own, so far as the `api-…` faults let it."""
 
     def __init__(self, switches: Switches, context: ssl.SSLContext, token: str, slices: EndpointSlices) -> None:
         self._switches = switches
@@ -56,12 +57,17 @@ class ApiServer:
             return status_body(403, f"forbidden: {who}")
         if authorization != f"Bearer {self._token}" or self._switches.on("api-401"):
             return status_body(401, "Unauthorized")
+        if self._switches.on("api-403"):
+            who = f'User "{_USER}" cannot {request.method.lower()} path "{request.path}"'
+            return status_body(403, f"forbidden: {who}")
+        if self._switches.on("api-429"):
+            return status_body(429, "too many requests, please try again later")
         return self._authorized(request)
 
     def _authorized(self, request: Request) -> Response:
         broken = self._switches.on("api-500")
         if request.path in _HEALTH:
-            return _health(request, broken)
+            return _health(request, broken or self._switches.on("api-not-ready"))
         if broken:
             return status_body(500, "etcdserver: request timed out")
         if request.path == "/version":

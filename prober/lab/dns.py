@@ -6,17 +6,18 @@ import asyncio
 import logging
 import socket
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import dns.exception
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdatatype
 
 from prober.lab.connection import Connection
 from prober.lab.switches import Switches
-from prober.lab.zone import API, CLUSTER, HEADLESS, LOOPBACK, OUTSIDE, STALE, WEB_API, Found, Zone, rrset
+from prober.lab.zone import API, HEADLESS, OUTSIDE, STALE, WEB_API, Found, Zone, rrset
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +27,28 @@ _UDP_WITHOUT_EDNS = 512  # RFC 1035 section 4.2.1
 _LARGEST = 65535
 
 
-class DnsServer:
-    """Answers from a zone, spoilt by the `dns-…` faults."""
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """Which names the faults are about."""
 
-    def __init__(self, switches: Switches, zone: Zone) -> None:
+    gone: dns.name.Name = WEB_API
+    """`dns-nxdomain`, `dns-no-aaaa`"""
+    large: dns.name.Name = HEADLESS
+    """`dns-truncated`, with all below it"""
+    upstream: dns.name.Name = OUTSIDE
+    """`dns-servfail` and `dns-malformed`, with all below it"""
+    stale: dns.name.Name = API
+    """`dns-wrong-answer`"""
+
+
+class DnsServer:
+    """Answers from a zone, spoilt by the `dns-…` faults. `slow`: seconds that `dns-slow` takes for a reply."""
+
+    def __init__(self, switches: Switches, zone: Zone, spoilt: Spoilt = Spoilt(), slow: float = SLOW) -> None:
         self._switches = switches
         self._zone = zone
+        self._spoilt = spoilt
+        self._slow = slow
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -96,27 +113,24 @@ class DnsServer:
         if self._switches.on("dns-timeout") or query.flags & dns.flags.QR or len(query.question) != 1:
             return None
         if self._switches.on("dns-slow"):
-            await asyncio.sleep(SLOW)
+            await asyncio.sleep(self._slow)
         name = query.question[0].name
-        if self._switches.on("dns-truncated") and name.is_subdomain(HEADLESS):
-            return _truncated(self._response(query, dns.rcode.NOERROR)) if limit is None else b""
-        reply = self._message(query)
-        try:
-            full = reply.to_wire(max_size=limit or (query.payload if query.edns >= 0 else _UDP_WITHOUT_EDNS))
-        except dns.exception.TooBig:
-            return _truncated(reply)
-        if self._switches.on("dns-malformed") and name.is_subdomain(OUTSIDE):
+        if self._switches.on("dns-truncated") and name.is_subdomain(self._spoilt.large):
+            return truncated(self.response(query, dns.rcode.NOERROR)) if limit is None else b""
+        full = packed(self.message(query), query, limit)
+        if self._switches.on("dns-malformed") and name.is_subdomain(self._spoilt.upstream):
             return full[: len(query.to_wire()) + 3]
         return full
 
-    def _message(self, query: dns.message.Message) -> dns.message.Message:
+    def message(self, query: dns.message.Message) -> dns.message.Message:
+        """The reply to `query`, of any size."""
         name = query.question[0].name
         if self._switches.on("dns-refused"):
-            return self._response(query, dns.rcode.REFUSED)
-        if self._switches.on("dns-servfail") and name.is_subdomain(OUTSIDE):
-            return self._response(query, dns.rcode.SERVFAIL)
+            return self.response(query, dns.rcode.REFUSED)
+        if self._switches.on("dns-servfail") and name.is_subdomain(self._spoilt.upstream):
+            return self.response(query, dns.rcode.SERVFAIL)
         found = self._found(query)
-        reply = self._response(query, dns.rcode.NOERROR if found.exists else dns.rcode.NXDOMAIN)
+        reply = self.response(query, dns.rcode.NOERROR if found.exists else dns.rcode.NXDOMAIN)
         reply.answer.extend(found.answer)
         if not any(records.rdtype == query.question[0].rdtype for records in found.answer) and found.soa is not None:
             reply.authority.append(found.soa)
@@ -125,25 +139,39 @@ class DnsServer:
     def _found(self, query: dns.message.Message) -> Found:
         name, kind = query.question[0].name, query.question[0].rdtype
         found = self._zone.find(name, kind)
-        if name == WEB_API and self._switches.on("dns-nxdomain"):
+        if name == self._spoilt.gone and self._switches.on("dns-nxdomain"):
             return Found(exists=False, soa=found.soa)
-        if name == WEB_API and kind == dns.rdatatype.AAAA and self._switches.on("dns-no-aaaa"):
+        if name == self._spoilt.gone and kind == dns.rdatatype.AAAA and self._switches.on("dns-no-aaaa"):
             return replace(found, answer=())
         if self._switches.on("dns-wrong-answer"):
-            stale = (rrset(API, kind, STALE[kind]) if r.name == API and kind in LOOPBACK else r for r in found.answer)
-            return replace(found, answer=tuple(stale))
+            return replace(found, answer=tuple(map(self._stale, found.answer)))
         return found
 
-    @staticmethod
-    def _response(query: dns.message.Message, rcode: dns.rcode.Rcode) -> dns.message.Message:
+    def _stale(self, records: dns.rrset.RRset) -> dns.rrset.RRset:
+        """The records, of an address that has moved on since."""
+        if records.name != self._spoilt.stale or records.rdtype not in STALE:
+            return records
+        return rrset(records.name, records.rdtype, STALE[records.rdtype])
+
+    def response(self, query: dns.message.Message, rcode: dns.rcode.Rcode) -> dns.message.Message:
+        """A reply without records."""
         reply = dns.message.make_response(query, recursion_available=True, our_payload=_PAYLOAD)
         reply.set_rcode(rcode)
-        if query.question[0].name.is_subdomain(CLUSTER) and rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        known = rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+        if known and self._zone.is_authority(query.question[0].name):
             reply.flags |= dns.flags.AA
         return reply
 
 
-def _truncated(reply: dns.message.Message) -> bytes:
+def packed(reply: dns.message.Message, query: dns.message.Message, limit: int | None) -> bytes:
+    """The reply in `limit` bytes (where None, in what the query takes over UDP), or truncated."""
+    try:
+        return reply.to_wire(max_size=limit or (query.payload if query.edns >= 0 else _UDP_WITHOUT_EDNS))
+    except dns.exception.TooBig:
+        return truncated(reply)
+
+
+def truncated(reply: dns.message.Message) -> bytes:
     """The reply without its records and with TC set: the client has to come back over TCP (RFC 2181 section 9)."""
     reply.answer.clear()
     reply.authority.clear()

@@ -14,13 +14,23 @@ _SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A Pod behind a Service: `addresses` maps `IPv4` and `IPv6`, so far as there are any, to the Pod's IP."""
+
+    name: str
+    addresses: Mapping[str, str]
+    node: str = "lab"
+    zone: str = "lab-a"
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
-    """A Service with one Pod behind it, on loopback, with one named port."""
+    """A Service: the Pods behind it, and the names and numbers of the port that they listen on."""
 
     namespace: str
     name: str
-    port_name: str
-    port: int
+    ports: Mapping[str, int]
+    members: tuple[Member, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +60,8 @@ class Selection:
 class EndpointSlices:
     """The slices of all backends, one for each family, with a history that watches are served from."""
 
-    def __init__(self, backends: Mapping[str, Backend], addresses: Mapping[str, str]) -> None:
-        """`addresses` maps `IPv4` and, where there is one, `IPv6` to the loopback address."""
+    def __init__(self, backends: Mapping[str, Backend]) -> None:
         self._backends = backends
-        self._addresses = addresses
         self._revision = 1000
         self._current: dict[str, dict[str, Any]] = {}
         self._history: list[tuple[int, str, dict[str, Any]]] = []
@@ -63,7 +71,7 @@ class EndpointSlices:
             self._write(key)
 
     async def set_ready(self, key: str, ready: bool) -> None:
-        """Make the Pod behind a backend ready or not; watches see a MODIFIED for each of its slices."""
+        """Make the Pods behind a backend ready or not; watches see a MODIFIED for each of its slices."""
         if self._ready[key] == ready:
             return
         self._ready[key] = ready
@@ -97,14 +105,15 @@ class EndpointSlices:
         return len(self._history) > seen
 
     def _write(self, key: str) -> None:
-        for address_type, address in self._addresses.items():
+        backend = self._backends[key]
+        for address_type in sorted({each for member in backend.members for each in member.addresses}):
             self._revision += 1
-            slice_ = self._slice(self._backends[key], address_type, address, self._ready[key])
+            slice_ = self._slice(backend, address_type, self._ready[key])
             name = slice_["metadata"]["name"]
             self._history.append((self._revision, "MODIFIED" if name in self._current else "ADDED", slice_))
             self._current[name] = slice_
 
-    def _slice(self, backend: Backend, address_type: str, address: str, ready: bool) -> dict[str, Any]:
+    def _slice(self, backend: Backend, address_type: str, ready: bool) -> dict[str, Any]:
         return {
             "kind": "EndpointSlice",
             "apiVersion": API_VERSION,
@@ -117,12 +126,14 @@ class EndpointSlices:
             "addressType": address_type,
             "endpoints": [
                 {
-                    "addresses": [address],
+                    "addresses": [member.addresses[address_type]],
                     "conditions": {"ready": ready, "serving": ready, "terminating": False},
-                    "targetRef": {"kind": "Pod", "namespace": backend.namespace, "name": f"{backend.name}-0"},
-                    "nodeName": "lab",
-                    "zone": "lab-a",
+                    "targetRef": {"kind": "Pod", "namespace": backend.namespace, "name": member.name},
+                    "nodeName": member.node,
+                    "zone": member.zone,
                 }
+                for member in backend.members
+                if address_type in member.addresses
             ],
-            "ports": [{"name": backend.port_name, "protocol": "TCP", "port": backend.port}],
+            "ports": [{"name": name, "protocol": "TCP", "port": port} for name, port in backend.ports.items()],
         }

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Mapping
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from prober.lab.connection import Connection, Speaker, TlsConnection, relay
-from prober.lab.http import Reply, Request, Response
+from prober.lab.http import App, Misbehaviour, Reply, Request, Response
+from prober.lab.http1 import serve_http1
 from prober.lab.http2 import serve_http2
 from prober.lab.sockets import connect
 from prober.lab.switches import Switches
@@ -81,8 +83,10 @@ class Payments:
         await self._serve(tls)
 
     async def _serve(self, client: Speaker) -> None:
-        if self._switches.on("grpc-not-grpc"):
-            return await serve_http2(client, _web_page)
+        if self._switches.on("grpc-http1"):
+            return await serve_http1(client, _web_page)
+        if (fault := self._switches.first(*_INSTEAD)) is not None:
+            return await serve_http2(client, _INSTEAD[fault])
         upstream = await connect(socket.AF_INET, self._port)
         try:
             await relay(client, upstream)
@@ -93,3 +97,28 @@ class Payments:
 async def _web_page(_request: Request) -> Reply:
     """What a web server that knows nothing of gRPC answers to a call."""
     return Response(404, b"<h1>404 Not Found</h1>\n", {"content-type": "text/html"})
+
+
+async def _without_trailers(_request: Request) -> Reply:
+    """SERVING, as a proxy passes it on that knows no trailers."""
+    return Response(200, _SERVING, {"content-type": "application/grpc"})
+
+
+def _always(misbehaviour: Misbehaviour) -> App:
+    async def answer(_request: Request) -> Reply:
+        return misbehaviour
+
+    return answer
+
+
+_MESSAGE = _Status(status=_Status.SERVING).SerializeToString()
+_SERVING = b"\0" + len(_MESSAGE).to_bytes(4, "big") + _MESSAGE  # the length-prefixed message of gRPC over HTTP/2
+#: Faults of the front → what answers instead of the server behind it.
+_INSTEAD: Mapping[str, App] = {
+    "grpc-not-grpc": _web_page,
+    "grpc-no-trailers": _without_trailers,
+    "grpc-goaway": _always(Misbehaviour.GOAWAY),
+    "grpc-stream-reset": _always(Misbehaviour.STREAM_RESET),
+    "grpc-reset": _always(Misbehaviour.RESET),
+    "grpc-closed": _always(Misbehaviour.CLOSE),
+}

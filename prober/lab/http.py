@@ -42,6 +42,8 @@ class Misbehaviour(Enum):
     CLOSE = auto()
     RESET = auto()
     GARBAGE = auto()
+    TRUNCATED = auto()
+    """The answer announces a body and ends in the middle of it."""
     GOAWAY = auto()
     """HTTP/2 only (RFC 9113 section 6.8); over HTTP/1.1 the connection is closed."""
     STREAM_RESET = auto()
@@ -51,6 +53,7 @@ class Misbehaviour(Enum):
 Reply = Response | Misbehaviour
 App = Callable[[Request], Awaitable[Reply]]
 
+PROMISED, SENT = 1000, b"ok\n"  # of a truncated body: the bytes announced, and what comes of them
 GARBAGE = b"\x00\x01\x02 this is neither HTTP/1.1 nor HTTP/2 \xff\xfe\r\n\r\n" * 4
 
 

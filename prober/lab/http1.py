@@ -9,7 +9,7 @@ from http import HTTPStatus
 import h11
 
 from prober.lab.connection import Speaker
-from prober.lab.http import GARBAGE, App, Misbehaviour, Request, Response, without_port
+from prober.lab.http import GARBAGE, PROMISED, SENT, App, Misbehaviour, Request, Response, without_port
 
 
 async def serve_http1(connection: Speaker, app: App) -> None:
@@ -90,6 +90,9 @@ async def _misbehave(connection: Speaker, how: Misbehaviour) -> None:
         await connection.drain()
     elif how is Misbehaviour.GARBAGE:
         await connection.send(GARBAGE)
+        await connection.finish()
+    elif how is Misbehaviour.TRUNCATED:
+        await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (PROMISED, SENT))
         await connection.finish()
     elif how in (Misbehaviour.RESET, Misbehaviour.STREAM_RESET):
         connection.reset()

@@ -13,7 +13,7 @@ import h2.events
 import h2.exceptions
 
 from prober.lab.connection import Speaker
-from prober.lab.http import GARBAGE, App, Misbehaviour, Reply, Request, Response, without_port
+from prober.lab.http import GARBAGE, PROMISED, SENT, App, Misbehaviour, Reply, Request, Response, without_port
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 section 3.4
 
@@ -128,6 +128,9 @@ class _Session:
             self._h2.reset_stream(stream, h2.errors.ErrorCodes.INTERNAL_ERROR)
             await self._flush()
         elif self._reader is not None:  # the others end the whole connection
+            if how is Misbehaviour.TRUNCATED:
+                self._h2.send_headers(stream, [(":status", "200"), ("content-length", str(PROMISED))])
+                self._h2.send_data(stream, SENT)
             self._ending = how
             self._reader.cancel()
 

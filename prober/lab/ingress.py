@@ -9,7 +9,7 @@ import h11
 
 from prober.lab.certificates import CertificateFiles
 from prober.lab.connection import Connection, TlsConnection
-from prober.lab.http import Misbehaviour, Reply, Request, Response, text
+from prober.lab.http import App, Misbehaviour, Reply, Request, Response, text
 from prober.lab.http1 import serve_http1
 from prober.lab.http2 import serve_http2
 from prober.lab.sockets import connect
@@ -19,6 +19,16 @@ from prober.lab.tls import Terminator
 _CONNECT_TIMEOUT = 0.5  # seconds
 _ANSWER_TIMEOUT = 5.0
 _HTTP2_ONLY = {"http-goaway": Misbehaviour.GOAWAY, "http-stream-reset": Misbehaviour.STREAM_RESET}
+
+
+def over_http2(switches: Switches, app: App) -> App:
+    """`app` as it answers over HTTP/2, spoilt by the faults that only this version has."""
+
+    async def answer(request: Request) -> Reply:
+        fault = switches.first(*_HTTP2_ONLY)
+        return _HTTP2_ONLY[fault] if fault else await app(request)
+
+    return answer
 
 
 class Ingress:
@@ -36,16 +46,12 @@ class Ingress:
 
     async def _speak(self, connection: TlsConnection) -> None:
         if connection.alpn == "h2":
-            await serve_http2(connection, self._answer_http2)
+            await serve_http2(connection, over_http2(self._switches, self._answer))
         else:
             await serve_http1(connection, self._answer)
 
     async def _speak_plain(self, connection: Connection) -> None:
         await serve_http1(connection, self._answer)
-
-    async def _answer_http2(self, request: Request) -> Reply:
-        fault = self._switches.first(*_HTTP2_ONLY)
-        return _HTTP2_ONLY[fault] if fault else await self._answer(request)
 
     async def _answer(self, request: Request) -> Reply:
         if request.host != self._host or self._switches.on("ingress-no-route"):

@@ -18,7 +18,7 @@ from prober.lab.api import ApiServer
 from prober.lab.certificates import CertificateFiles
 from prober.lab.config import Ports, Setting, demo_config
 from prober.lab.dns import DnsServer
-from prober.lab.endpoints import Backend, EndpointSlices
+from prober.lab.endpoints import Backend, EndpointSlices, Member
 from prober.lab.faults import known
 from prober.lab.grpc import Payments
 from prober.lab.ingress import Ingress
@@ -27,7 +27,7 @@ from prober.lab.sockets import LOOPBACK, Listener, Mode, Serve, backlog_trial, b
 from prober.lab.switches import Switches
 from prober.lab.tls import make_context
 from prober.lab.web import WebApi
-from prober.lab.zone import Zone
+from prober.lab.zone import demo_zone
 
 log = logging.getLogger(__name__)
 
@@ -117,15 +117,15 @@ class Lab:
         await payments.start()
         self._stack.push_async_callback(payments.stop)
         grpc, grpcs = await listen(payments.serve), await listen(payments.serve_tls)
-        self.slices = EndpointSlices(
-            {"web-api": Backend("app", "web-api", "http", self._web.port),
-             "payments": Backend("pay", "payments", "grpc", grpc.port)},
-            {f"IPv{6 if family == AF_INET6 else 4}": LOOPBACK[family] for family in families},
-        )  # fmt: skip
+        addresses = {f"IPv{6 if family == AF_INET6 else 4}": LOOPBACK[family] for family in families}
+        self.slices = EndpointSlices({
+            "web-api": Backend("app", "web-api", {"http": self._web.port}, (Member("web-api-0", addresses),)),
+            "payments": Backend("pay", "payments", {"grpc": grpc.port}, (Member("payments-0", addresses),)),
+        })  # fmt: skip
         api = await listen(ApiServer(switches, make_context(certificates, _API_NAMES), token, self.slices).serve)
         self._forbidden = await listen(WebApi(switches).serve, Mode.CLOSED)
-        zone = Zone({("_http._tcp", "web-api.app.svc.cluster.local."): self._web.port,
-                     ("_grpc._tcp", "payments.pay.svc.cluster.local."): grpc.port})  # fmt: skip
+        zone = demo_zone({("_http._tcp", "web-api.app.svc.cluster.local."): self._web.port,
+                          ("_grpc._tcp", "payments.pay.svc.cluster.local."): grpc.port})  # fmt: skip
         dns = await self._serve_dns(families, DnsServer(switches, zone))
         self.ports = Ports(dns, self._web.port, ingress.port, proxy.port, grpc.port, grpcs.port, api.port,
                            self._forbidden.port)  # fmt: skip
@@ -152,8 +152,8 @@ async def _unavailable(families: Sequence[int]) -> dict[str, str]:
     missing: dict[str, str] = {}
     if AF_INET6 not in families:
         missing["dns-no-aaaa"] = "no IPv6 loopback address"
-    if not ssl.HAS_TLSv1_1:
-        missing["tls-old-version"] = "this OpenSSL has no TLS 1.1"
+    if not ssl.HAS_TLSv1:
+        missing["tls-old-version"] = "this OpenSSL has no TLS 1.0"
     if (why_not := await backlog_trial()) is not None:
         missing["tcp-timeout"] = why_not
     return missing

@@ -1,6 +1,7 @@
 """Ports on loopback: one number for both families, and listeners that can refuse or stop accepting.
 
-Only 127.0.0.1 and ::1 are used, since macOS has no other loopback address without root.
+Only 127.0.0.1 and ::1 are used, since macOS has no other loopback address without root. A listener elsewhere (in a
+network namespace, say) is given an `Opener` of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from prober.lab.connection import Connection
 log = logging.getLogger(__name__)
 
 Serve = Callable[[Connection], Awaitable[None]]
+#: (family, kind, port) → a new non-blocking socket bound there, as `bound` makes it; port 0 is any.
+Opener = Callable[[int, int, int], socket.socket]
 LOOPBACK: Mapping[int, str] = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 _BACKLOG = 256
 _TRIES = 50
@@ -91,9 +94,10 @@ class Mode(Enum):
 class _Port:
     """One listening socket. `serve` owns each accepted connection; it is closed when `serve` is done."""
 
-    def __init__(self, sock: socket.socket, serve: Serve) -> None:
+    def __init__(self, sock: socket.socket, serve: Serve, opener: Opener) -> None:
         self._sock = sock
         self._serve = serve
+        self._open = opener
         self._accepting = False
         self._fillers: list[socket.socket] = []
         self._connections: set[asyncio.Task[None]] = set()
@@ -111,7 +115,7 @@ class _Port:
             asyncio.get_running_loop().add_reader(self._sock, self._accept)
             self._accepting = True
         else:
-            self._fillers = await fill_backlog(self._sock)
+            self._fillers = await fill_backlog(self._sock, self._open)
 
     async def close(self) -> None:
         self._stop_accepting()
@@ -125,7 +129,7 @@ class _Port:
         """Bound but not listening: connections are refused, and nobody else gets the port."""
         family, port = self._sock.family, self._sock.getsockname()[1]
         self._sock.close()
-        self._sock = bound(family, socket.SOCK_STREAM, port)
+        self._sock = self._open(family, socket.SOCK_STREAM, port)
 
     def _stop_accepting(self) -> None:
         if self._accepting:
@@ -152,7 +156,7 @@ class _Port:
             log.exception("internal error of the lab")
 
 
-async def fill_backlog(listener: socket.socket) -> list[socket.socket]:
+async def fill_backlog(listener: socket.socket, opener: Opener = bound) -> list[socket.socket]:
     """Connect to `listener`, which nobody accepts from, until the kernel drops the next SYN.
 
     Returns the connections that keep the queue full. RuntimeError where this kernel goes on completing handshakes.
@@ -161,8 +165,7 @@ async def fill_backlog(listener: socket.socket) -> list[socket.socket]:
     fillers: list[socket.socket] = []
     try:
         for _ in range(_MOST_FILLERS):
-            fillers.append(socket.socket(listener.family, socket.SOCK_STREAM))
-            fillers[-1].setblocking(False)
+            fillers.append(opener(listener.family, socket.SOCK_STREAM, 0))
             try:
                 async with asyncio.timeout(_FILLED_AFTER):
                     await loop.sock_connect(fillers[-1], listener.getsockname()[:2])
@@ -203,12 +206,12 @@ def _is_connected(sock: socket.socket) -> bool:
 
 
 class Listener:
-    """One TCP port in every loopback family, closed at first."""
+    """One TCP port in every family that there are sockets of, closed at first. `opener` made them."""
 
-    def __init__(self, sockets: Sequence[socket.socket], serve: Serve) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], serve: Serve, opener: Opener = bound) -> None:
         self.port: int = sockets[0].getsockname()[1]
         self.mode = Mode.CLOSED
-        self._ports = [_Port(sock, serve) for sock in sockets]
+        self._ports = [_Port(sock, serve, opener) for sock in sockets]
 
     async def become(self, mode: Mode) -> None:
         """Open, refuse or stop accepting. RuntimeError where the backlog cannot be filled (the port opens then)."""

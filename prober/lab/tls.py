@@ -25,7 +25,7 @@ def make_context(
     if "tls-no-alpn" not in faults:
         context.set_alpn_protocols(list(alpn))
     if "tls-old-version" in faults:
-        _only_tls_1_1(context)
+        _only_tls_1_0(context)
     elif "tls-no-cipher" in faults:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")  # and the certificate is ECDSA: nobody can agree on it
@@ -35,12 +35,12 @@ def make_context(
     return context
 
 
-def _only_tls_1_1(context: ssl.SSLContext) -> None:
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # OpenSSL 3 has no TLS 1.1 above level 0
+def _only_tls_1_0(context: ssl.SSLContext) -> None:
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # OpenSSL 3 has no TLS 1.0 above level 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # deprecated it is: that is the fault
-        context.minimum_version = ssl.TLSVersion.TLSv1_1
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1
 
 
 class Terminator:

@@ -18,6 +18,7 @@ _MISBEHAVIOURS = {
     "http-reset": Misbehaviour.RESET,
     "http-closed": Misbehaviour.CLOSE,
     "http-garbage": Misbehaviour.GARBAGE,
+    "http-truncated": Misbehaviour.TRUNCATED,
 }
 
 

@@ -1,8 +1,11 @@
-"""What the lab's DNS knows: cluster.local as CoreDNS serves it, and a corner of the world outside. Pure data."""
+"""What a DNS server of the lab knows. Pure data: `Zone` for any records, and those of the demo network.
+
+The demo has cluster.local as CoreDNS serves it, and a corner of the world outside.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dns.name
@@ -30,6 +33,7 @@ _HOSTS = (
 )  # fmt: skip
 _ALIASES = {"legacy-api.app.svc.cluster.local.": str(API)}  # a Service of type ExternalName
 _SOA = "ns.dns.{zone} hostmaster.{zone} 1 7200 1800 86400 5"
+_LONGEST_CHAIN = 8  # CNAMEs that a resolver follows
 
 Records = dict[dns.rdatatype.RdataType, dns.rrset.RRset]
 
@@ -44,50 +48,73 @@ class Found:
     """The SOA of the zone, for the authority section where there is no answer (RFC 2308)."""
 
 
-def rrset(name: str | dns.name.Name, kind: str | dns.rdatatype.RdataType, *data: str) -> dns.rrset.RRset:
-    """Records of one name and type from their presentation form."""
-    return dns.rrset.from_text(name, _TTL, "IN", kind, *data)
+def rrset(
+    name: str | dns.name.Name, kind: str | dns.rdatatype.RdataType, *data: str, ttl: int = _TTL
+) -> dns.rrset.RRset:
+    """Records of one name and type from their presentation form; `ttl` in seconds."""
+    return dns.rrset.from_text(name, ttl, "IN", kind, *data)
+
+
+def soa(zone: dns.name.Name, ttl: int = _TTL) -> dns.rrset.RRset:
+    """A start of authority as CoreDNS makes one."""
+    return rrset(zone, "SOA", _SOA.format(zone="" if zone == dns.name.root else zone), ttl=ttl)
 
 
 class Zone:
-    """All records. `services` maps a Service's SRV prefix (`_http._tcp`) and name to its port."""
+    """Records by name and type. `clusters` are those of its zones that the server is the authority for (AA).
 
-    def __init__(self, services: Mapping[tuple[str, str], int]) -> None:
+    Every zone has its SOA among the records; the root has one.
+    """
+
+    def __init__(self, records: Iterable[dns.rrset.RRset], clusters: Sequence[dns.name.Name]) -> None:
+        self.clusters = clusters
         self._records: dict[dns.name.Name, Records] = {}
-        for host in _HOSTS:
-            for kind, address in LOOPBACK.items():
-                self._add(rrset(host, kind, address))
-        for alias, target in _ALIASES.items():
-            self._add(rrset(alias, "CNAME", target))
-        for (prefix, service), port in services.items():
-            self._add(rrset(f"{prefix}.{service}", "SRV", f"0 100 {port} {service}"))
-        for address in LOOPBACK.values():
-            self._add(rrset(dns.reversename.from_address(address), "PTR", POD))
-        self._add(rrset("dns-version.cluster.local.", "TXT", '"1.1.0"'))
-        for zone in (CLUSTER, OUTSIDE, dns.name.root):
-            self._add(rrset(zone, "SOA", _SOA.format(zone="" if zone == dns.name.root else zone)))
+        for each in records:
+            self._records.setdefault(each.name, {})[each.rdtype] = each
         # names between a record and its zone exist too, without records (RFC 4592 section 2.2.2)
         self._names = {parent for name in self._records for parent in _upwards(name)}
 
-    def _add(self, records: dns.rrset.RRset) -> None:
-        self._records.setdefault(records.name, {})[records.rdtype] = records
+    def __iter__(self) -> Iterator[dns.rrset.RRset]:
+        """All records."""
+        for each in self._records.values():
+            yield from each.values()
 
     def find(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
-        """The records of `name`, CNAMEs followed."""
+        """The records of `name`, CNAMEs followed, so many as a resolver would."""
         answer: list[dns.rrset.RRset] = []
-        soa = self.soa_of(name)
         while kind not in (records := self._records.get(name, {})) and dns.rdatatype.CNAME in records:
-            alias = records[dns.rdatatype.CNAME]
-            answer.append(alias)
-            name = alias[0].target
+            if len(answer) == _LONGEST_CHAIN:
+                break
+            answer.append(records[dns.rdatatype.CNAME])
+            name = answer[-1][0].target
         if kind in records:
             answer.append(records[kind])
-        return Found(name in self._names, tuple(answer), soa)
+        return Found(name in self._names, tuple(answer), self.soa_of(name))
 
     def soa_of(self, name: dns.name.Name) -> dns.rrset.RRset:
         """The SOA of the closest enclosing zone."""
-        zone = next((zone for zone in (CLUSTER, OUTSIDE) if name.is_subdomain(zone)), dns.name.root)
-        return self._records[zone][dns.rdatatype.SOA]
+        return next(
+            found
+            for parent in _upwards(name)
+            if (found := self._records.get(parent, {}).get(dns.rdatatype.SOA)) is not None
+        )
+
+    def is_authority(self, name: dns.name.Name) -> bool:
+        """Whether `name` is in a zone of the cluster."""
+        return any(name.is_subdomain(zone) for zone in self.clusters)
+
+
+def demo_zone(services: Mapping[tuple[str, str], int]) -> Zone:
+    """The demo's records. `services` maps a Service's SRV prefix (`_http._tcp`) and name to its port."""
+    records = [rrset(host, kind, address) for host in _HOSTS for kind, address in LOOPBACK.items()]
+    records += [rrset(alias, "CNAME", target) for alias, target in _ALIASES.items()]
+    records += [
+        rrset(f"{prefix}.{name}", "SRV", f"0 100 {port} {name}") for (prefix, name), port in services.items()
+    ]
+    records += [rrset(dns.reversename.from_address(address), "PTR", POD) for address in LOOPBACK.values()]
+    records.append(rrset("dns-version.cluster.local.", "TXT", '"1.1.0"'))
+    records += [soa(zone) for zone in (CLUSTER, OUTSIDE, dns.name.root)]
+    return Zone(records, [CLUSTER])
 
 
 def _upwards(name: dns.name.Name) -> list[dns.name.Name]:
