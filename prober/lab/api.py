@@ -20,7 +20,14 @@ _CHECKS = ("ping", "log", "etcd", "informer-sync", "poststarthook/start-apiexten
 _VERSION = {"major": "1", "minor": "35", "gitVersion": "v1.35.0", "platform": "linux/amd64"}
 _WATCH_SECONDS = 1800.0
 _USER = "system:serviceaccount:monitoring:prober"
-_REASONS = {429: "TooManyRequests", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 400: "BadRequest", 500: "InternalError"}
+_REASONS = {
+    429: "TooManyRequests",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    400: "BadRequest",
+    500: "InternalError",
+}
 
 
 def status_body(code: int, message: str) -> Response:
@@ -33,7 +40,7 @@ def status_body(code: int, message: str) -> Response:
 
 
 class ApiServer:
-    """Answers 403 without a token, 401 to a wrong one, and 200 to the lab's own, so far as the `api-…` faults let it."""
+    """Answers 403 without a token, 401 to a wrong one, 200 to the lab's own: so far as the `api-…` faults let it."""
 
     def __init__(self, switches: Switches, context: ssl.SSLContext, token: str, slices: EndpointSlices) -> None:
         self._switches = switches

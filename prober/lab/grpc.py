@@ -74,15 +74,16 @@ class Payments:
 
     async def serve(self, connection: Connection) -> None:
         """Serve one connection in the clear."""
-        await self._serve(connection)
+        await self.speak(connection)
 
     async def serve_tls(self, connection: Connection) -> None:
         """Serve one connection after its TLS handshake."""
         tls = TlsConnection(connection, self._context)
         await tls.handshake()
-        await self._serve(tls)
+        await self.speak(tls)
 
-    async def _serve(self, client: Speaker) -> None:
+    async def speak(self, client: Speaker) -> None:
+        """Serve what comes on an open stream."""
         if self._switches.on("grpc-http1"):
             return await serve_http1(client, _web_page)
         if (fault := self._switches.first(*_INSTEAD)) is not None:

@@ -108,9 +108,7 @@ def demo_zone(services: Mapping[tuple[str, str], int]) -> Zone:
     """The demo's records. `services` maps a Service's SRV prefix (`_http._tcp`) and name to its port."""
     records = [rrset(host, kind, address) for host in _HOSTS for kind, address in LOOPBACK.items()]
     records += [rrset(alias, "CNAME", target) for alias, target in _ALIASES.items()]
-    records += [
-        rrset(f"{prefix}.{name}", "SRV", f"0 100 {port} {name}") for (prefix, name), port in services.items()
-    ]
+    records += [rrset(f"{prefix}.{name}", "SRV", f"0 100 {port} {name}") for (prefix, name), port in services.items()]
     records += [rrset(dns.reversename.from_address(address), "PTR", POD) for address in LOOPBACK.values()]
     records.append(rrset("dns-version.cluster.local.", "TXT", '"1.1.0"'))
     records += [soa(zone) for zone in (CLUSTER, OUTSIDE, dns.name.root)]

@@ -1,0 +1,197 @@
+"""The lab's own servers in their Pods, each with a switchboard of its own for each family.
+
+A socket belongs to the network namespace of the thread that made it, so one event loop serves all Pods. A fault is
+switched in one server and one family: the other family goes on as before.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from prober.lab.api import ApiServer
+from prober.lab.certificates import CertificateFiles
+from prober.lab.endpoints import Backend, EndpointSlices, Member
+from prober.lab.grpc import Payments
+from prober.lab.sockets import Listener, Mode, Serve
+from prober.lab.switches import Switches
+from prober.lab.tls import Terminator, make_context
+from prober.reasons import Family
+from tests.network.lab import dns, plan
+from tests.network.lab.isolation import inside
+from tests.network.lab.names import GRPC_HOST, WEB_HOST, WWW, cluster_zone
+from tests.network.lab.web import Web
+
+NUMBERS = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
+_ANYWHERE = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
+#: (place, family, kind, port) → a non-blocking socket bound there; port 0 is any.
+OpenSocket = Callable[[str, int, int, int], socket.socket]
+#: Faults of a port rather than of a server: what becomes of its listeners.
+MODES = {"tcp-closed": Mode.CLOSED, "tcp-backlog": Mode.FULL}
+#: The servers with a switchboard: a web application in each of its Pods, and those that there is one of.
+WEB_PODS = (plan.WEB2, plan.WEB1, plan.CLIENT)
+SERVERS = (*(pod.name for pod in WEB_PODS), "payments", "dns", "api", "outside")
+_DNS, _API, _HTTP, _HTTPS = 53, 6443, 80, 443
+
+
+def open_inside(place: str, family: int, kind: int, port: int) -> socket.socket:
+    """A socket in the network namespace `place`, bound to all its addresses."""
+    with inside(place):
+        return bound_to(_ANYWHERE[socket.AddressFamily(family)], family, kind, port)
+
+
+def bound_to(address: str, family: int, kind: int, port: int) -> socket.socket:
+    """A non-blocking socket of this namespace at `address`; OSError where the port is taken."""
+    sock = socket.socket(family, kind)
+    try:
+        sock.setblocking(False)
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class Servers:
+    """An async context manager: inside it the servers answer, after it no port or task is left.
+
+    `directory` gets the certificates and the token, and has to stay as long.
+    """
+
+    ca_file: Path
+    """The root certificate of every good server."""
+    token_file: Path
+    """The token that the API server takes."""
+    slices: EndpointSlices
+    """What the API server says of the endpoints of the plan's Services."""
+
+    def __init__(
+        self, directory: Path, open_socket: OpenSocket = open_inside, families: Sequence[Family] = tuple(Family)
+    ) -> None:
+        self._directory = directory
+        self._open = open_socket
+        self._families = families
+        self._stack = AsyncExitStack()
+        self._boards = {(server, family): Switches((*dns.MORE, *MODES)) for server in SERVERS for family in families}
+        self._listeners: dict[tuple[str, Family], list[Listener]] = {}
+
+    async def __aenter__(self) -> Self:
+        self.certificates = CertificateFiles(self._directory)
+        self.ca_file, self.token_file = self.certificates.ca_file, self._directory / "token"
+        self._token = secrets.token_urlsafe(24)
+        self.token_file.write_text(self._token + "\n", encoding="ascii")
+        self.slices = _slices(plan.SERVICES.values(), self._families)
+        try:
+            for family in self._families:
+                await self._start(family)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @asynccontextmanager
+    async def fault(self, server: str, name: str, families: Iterable[Family] = tuple(Family)) -> AsyncIterator[None]:
+        """The fault `name` in `server` for these families, until the block ends.
+
+        KeyError for an unknown name or server, RuntimeError where the kernel cannot do it.
+        """
+        boards = [(server, family) for family in families if family in self._families]
+        try:
+            for key in boards:
+                self._boards[key].turn(name, True)
+                await self._apply(key)
+            yield
+        finally:
+            for key in boards:
+                self._boards[key].turn(name, False)
+                await self._apply(key)
+
+    async def _apply(self, key: tuple[str, Family]) -> None:
+        """Bring the listeners of a server into the state that its switches ask for."""
+        board = self._boards[key]
+        mode = next((mode for name, mode in MODES.items() if board.on(name)), Mode.OPEN)
+        for listener in self._listeners[key]:
+            await listener.become(mode)
+
+    async def _start(self, family: Family) -> None:
+        """All servers of one family."""
+        board = {server: self._boards[server, family] for server in SERVERS}
+        names = web_names()
+        for pod in WEB_PODS:
+            web = Web(board[pod.name], self.certificates, [*names, pod.address(family)])
+            await self._listen(pod.name, pod.name, family, {plan.HTTP: web.serve, plan.HTTPS: web.serve_tls})
+        www = Web(board["outside"], self.certificates, [WWW.rstrip("."), plan.OUTSIDE_ADDRESSES[family]])
+        await self._listen("outside", plan.OUTSIDE, family, {_HTTP: www.serve, _HTTPS: www.serve_tls})
+        await self._start_payments(board["payments"], family)
+        api = ApiServer(board["api"], make_context(self.certificates, api_names()), self._token, self.slices)
+        await self._listen("api", plan.API.name, family, {_API: api.serve})
+        cluster = dns.ClusterDns(board["dns"], cluster_zone())
+        await self._listen("dns", plan.DNS.name, family, {_DNS: cluster.serve})
+        self._stack.push_async_callback(cluster.close)
+        cluster.start([self._open(plan.DNS.name, NUMBERS[family], socket.SOCK_DGRAM, _DNS)])
+
+    async def _start_payments(self, board: Switches, family: Family) -> None:
+        """The gRPC service on web2. Its certificate has names and faults of its own."""
+        names = [*service_names(plan.SERVICES["payments"]), GRPC_HOST, plan.WEB2.address(family)]
+        payments = Payments(board, make_context(self.certificates, names, alpn=["h2"]))
+        await payments.start()
+        self._stack.push_async_callback(payments.stop)
+        tls = Terminator(board, self.certificates, names, payments.speak, payments.serve)
+        serve = {plan.GRPC: payments.serve, plan.GRPCS: tls.serve}
+        await self._listen("payments", plan.WEB2.name, family, serve)
+
+    async def _listen(self, server: str, place: str, family: Family, ports: dict[int, Serve]) -> None:
+        listeners = self._listeners.setdefault((server, family), [])
+        opener = partial(self._open, place)
+        for port, serve in ports.items():
+            listener = Listener([opener(NUMBERS[family], socket.SOCK_STREAM, port)], serve, opener)
+            self._stack.push_async_callback(listener.close)
+            listeners.append(listener)
+            await listener.become(Mode.OPEN)
+
+
+def service_names(service: plan.Service) -> list[str]:
+    """The names that a Service's certificate is for: with and without the cluster's domain."""
+    full = service.dns_name.rstrip(".")
+    return [full, full.removesuffix(f".{plan.DOMAIN}"), f"{service.name}.{service.namespace}", service.name]
+
+
+def web_names() -> list[str]:
+    """Those of every Service that leads to the web application, and its name in the world."""
+    leading = [service for service in plan.SERVICES.values() if {*service.pods} & {*WEB_PODS}]
+    names = [name for service in leading if service.name != "payments" for name in service_names(service)]
+    return [*names, WEB_HOST]
+
+
+def api_names() -> list[str]:
+    """The names and addresses that an API server's certificate has by kubeadm."""
+    service = plan.SERVICES["kubernetes"]
+    addresses = [each.address(family) for each in (service, plan.API) for family in Family]
+    return [*service_names(service), *addresses, "localhost"]
+
+
+def _slices(services: Iterable[plan.Service], families: Sequence[Family]) -> EndpointSlices:
+    """EndpointSlices of the Services. Each node is a zone."""
+    types = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
+
+    def member(pod: plan.Pod) -> Member:
+        addresses = {types[family]: pod.address(family) for family in families}
+        return Member(pod.name, addresses, pod.node.name, "lab-a" if pod.node is plan.NODE1 else "lab-b")
+
+    return EndpointSlices({
+        service.name: Backend(service.namespace, service.name, {port.name: port.target for port in service.ports},
+                              tuple(map(member, service.pods)))
+        for service in services
+    })  # fmt: skip
