@@ -54,7 +54,7 @@ Reply = Response | Misbehaviour
 App = Callable[[Request], Awaitable[Reply]]
 
 PROMISED, SENT = 1000, b"ok\n"  # of a truncated body: the bytes announced, and what comes of them
-GARBAGE = b"\x00\x01\x02 this is neither HTTP/1.1 nor HTTP/2 \xff\xfe\r\n\r\n" * 4
+GARBAGE = b"\xff\x01\x02 this is neither HTTP/1.1 nor HTTP/2 \xff\xfe\r\n\r\n" * 4
 
 
 def text(status: int, body: str, **headers: str) -> Response:

@@ -88,6 +88,7 @@ def prepare() -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "lab", str(RUN)], check=True)
     for folder in (NAMED, FILES):
         folder.mkdir()
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
 def bind(source: Path, over: Path) -> None:

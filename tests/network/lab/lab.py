@@ -14,11 +14,14 @@ from typing import Any, Self
 from prober.reasons import Family
 from tests.network.lab import isolation, kubeproxy, plan, topology
 from tests.network.lab.faults import known
+from tests.network.lab.servers import Servers
 
 #: What the manifests give a Pod of the prober by the Downward API.
 VANTAGE: Mapping[str, str] = MappingProxyType(
     {"PROBER_VANTAGE": "client", "PROBER_NODE": "node1", "PROBER_ZONE": "lab-a", "PROBER_REGION": "lab"}
 )
+#: Where a Pod has its service account; /var/run is /run.
+ACCOUNT = isolation.RUN / "secrets/kubernetes.io/serviceaccount"
 _RESOLV_CONF, _HOSTS = Path("/etc/resolv.conf"), Path("/etc/hosts")
 
 
@@ -27,6 +30,8 @@ class Lab:
 
     seconds: float
     """How long the network took to build."""
+    servers: Servers
+    """The lab's own servers, in their Pods."""
 
     def __init__(self) -> None:
         self.services = {family: dict(plan.SERVICES) for family in Family}
@@ -41,6 +46,7 @@ class Lab:
                                                    for family in Family)])  # fmt: skip
         self._files()
         self.seconds = perf_counter() - began
+        self.servers = await self._stack.enter_async_context(Servers(isolation.FILES, account=ACCOUNT))
         return self
 
     async def __aexit__(self, *_: object) -> None:

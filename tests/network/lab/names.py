@@ -1,4 +1,4 @@
-"""What the cluster's DNS knows: the plan's Services and Pods as CoreDNS serves them, and a zone of the outside world."""
+"""What the cluster's DNS knows: the plan's Services and Pods as CoreDNS serves them, and two zones of the outside."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ TTL = 30  # seconds: the `ttl` of CoreDNS's kubernetes plugin in kubeadm's Coref
 TYPES = {Family.IPV4: "A", Family.IPV6: "AAAA"}
 CLUSTER = dns.name.from_text("cluster.local.")
 REVERSE = (dns.name.from_text("in-addr.arpa."), dns.name.from_text("ip6.arpa."))
-OUTSIDE = dns.name.from_text("example.com.")
+OUTSIDE = (dns.name.from_text("example.com."), dns.name.from_text("example.net."))
 #: The zones, the root last: every other name is unknown.
-ZONES = (CLUSTER, *REVERSE, OUTSIDE, dns.name.root)
+ZONES = (CLUSTER, *REVERSE, *OUTSIDE, dns.name.root)
 #: The Pods of `web-both` by a Service without an address of its own.
 HEADLESS = "web-headless.app.svc.cluster.local."
 #: Hosts in front: as the world names the web application and the payments service.
 WEB_HOST, GRPC_HOST = "web.example.com", "payments.example.com"
 #: Outside: a host, an alias of it, one of IPv4 alone, and one whose addresses outgrow a datagram.
-WWW, ALIAS, V4_ONLY, MANY = "www.example.com.", "shop.example.com.", "old.example.com.", "many.example.com."
+WWW, ALIAS, V4_ONLY, MANY = "www.example.net.", "shop.example.net.", "old.example.net.", "many.example.net."
 _MANY = 60
 
 

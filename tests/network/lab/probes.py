@@ -12,7 +12,7 @@ from prober.reasons import Family
 from tests.network.lab import plan
 from tests.network.lab.isolation import FILES
 
-CA_FILE = FILES / "ca.pem"
+CA_FILE = FILES / "ca.crt"
 #: The name on the certificates of the application, and the one by which the ingresses route to it.
 APP, EDGE, WORLD = "web.app.svc.cluster.local", "web.example.com", "www.example.net"
 DEADLINE = 1.0

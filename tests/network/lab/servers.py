@@ -64,7 +64,8 @@ def bound_to(address: str, family: int, kind: int, port: int) -> socket.socket:
 class Servers:
     """An async context manager: inside it the servers answer, after it no port or task is left.
 
-    `directory` gets the certificates and the token, and has to stay as long.
+    `directory` gets the certificates, `account` (where none is given, `directory` too) what a Pod has mounted of its
+    service account. Both have to stay as long.
     """
 
     ca_file: Path
@@ -75,9 +76,11 @@ class Servers:
     """What the API server says of the endpoints of the plan's Services."""
 
     def __init__(
-        self, directory: Path, open_socket: OpenSocket = open_inside, families: Sequence[Family] = tuple(Family)
-    ) -> None:
+        self, directory: Path, open_socket: OpenSocket = open_inside, families: Sequence[Family] = tuple(Family),
+        account: Path | None = None,
+    ) -> None:  # fmt: skip
         self._directory = directory
+        self._account = account or directory
         self._open = open_socket
         self._families = families
         self._stack = AsyncExitStack()
@@ -86,9 +89,9 @@ class Servers:
 
     async def __aenter__(self) -> Self:
         self.certificates = CertificateFiles(self._directory)
-        self.ca_file, self.token_file = self.certificates.ca_file, self._directory / "token"
+        self.ca_file, self.token_file = self.certificates.ca_file, self._account / "token"
         self._token = secrets.token_urlsafe(24)
-        self.token_file.write_text(self._token + "\n", encoding="ascii")
+        self._mount()
         self.slices = _slices(plan.SERVICES.values(), self._families)
         try:
             for family in self._families:
@@ -100,6 +103,13 @@ class Servers:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def _mount(self) -> None:
+        """What the kubelet mounts of a service account."""
+        self._account.mkdir(parents=True, exist_ok=True)
+        self.token_file.write_text(self._token, encoding="ascii")
+        (self._account / "namespace").write_text(plan.CLIENT.namespace, encoding="ascii")
+        (self._account / "ca.crt").write_bytes(self.ca_file.read_bytes())
 
     @asynccontextmanager
     async def fault(self, server: str, name: str, families: Iterable[Family] = tuple(Family)) -> AsyncIterator[None]:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from tests.network.lab.faults import network, service
+from tests.network.lab.faults import network, servers, service
 from tests.network.lab.faults.fault import Fault
 
-FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in (*network.FAULTS, *service.FAULTS)})
+FAULTS: Mapping[str, Fault] = MappingProxyType(
+    {fault.name: fault for fault in (*network.FAULTS, *service.FAULTS, *servers.FAULTS)}
+)
 
 
 def known(name: str) -> Fault:

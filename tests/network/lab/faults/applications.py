@@ -1,0 +1,58 @@
+"""Faults of applications and of the proxies right in front of them: web over HTTP/2, gRPC. Below them all is well."""
+
+from __future__ import annotations
+
+from prober.reasons import Layer, Reason
+from tests.network.lab.faults.fault import Fault
+from tests.network.lab.faults.served import served
+
+R = Reason
+
+
+def _http(name: str, says: str, to_blame: str, letter: str, reason: Reason, switch: str) -> Fault:
+    return Fault(name, says, to_blame, f"+++{letter}+++", {Layer.HTTP: (reason,)}, served("web2", switch))
+
+
+def _grpc(name: str, says: str, to_blame: str, reason: Reason, switch: str = "", letter: str = "X") -> Fault:
+    return Fault(name, says, to_blame, f"++++{letter}++", {Layer.GRPC: (reason,)}, served("payments", switch or name))
+
+
+_HTTP = (
+    _http("h2-http503", "The application answers 503.", "application", "X", R.STATUS, "http-503"),
+    _http("h2-slow-first-byte", "The application takes 400 ms for its first byte.", "application", "S",
+          R.OVER_BUDGET, "http-slow"),
+    _http("h2-hang", "The application takes requests and never answers.", "application", "T", R.TIMEOUT, "http-hang"),
+    _http("h2-drip", "The answer comes byte by byte, without end.", "application", "T", R.TIMEOUT, "http-drip"),
+    _http("h2-goaway-refuse", "The server drains: it answers requests with GOAWAY.", "drain", "X", R.GOAWAY,
+          "http-goaway"),
+    _http("h2-rst-stream", "The server resets the streams of requests.", "application", "X", R.STREAM_RESET,
+          "http-stream-reset"),
+    _http("h2-closed", "The server closes the connection instead of answering.", "application", "X", R.CLOSED,
+          "http-closed"),
+    _http("h2-reset", "The server resets the connection instead of answering.", "application", "X", R.RESET,
+          "http-reset"),
+    _http("h2-garbage", "The server answers what is no HTTP/2.", "application", "X", R.PROTOCOL, "http-garbage"),
+    _http("h2-truncated", "The answer ends in the middle of its body.", "application", "X", R.CLOSED,
+          "http-truncated"),
+    _http("h2-wrong-body", "The application answers 200 with the wrong page.", "application", "X", R.BODY,
+          "http-wrong-body"),
+)  # fmt: skip
+_GRPC = (
+    _grpc("grpc-not-serving", "The health service says NOT_SERVING.", "application", R.NOT_SERVING),
+    _grpc("grpc-unknown-service", "The health service does not know the service.", "application", R.UNKNOWN_SERVICE),
+    _grpc("grpc-unimplemented", "There is no health service.", "application", R.UNIMPLEMENTED),
+    _grpc("grpc-unavailable", "Calls end with UNAVAILABLE.", "application", R.UNAVAILABLE),
+    _grpc("grpc-unauthenticated", "Calls end with UNAUTHENTICATED.", "identity", R.UNAUTHENTICATED),
+    _grpc("grpc-permission", "Calls end with PERMISSION_DENIED.", "identity", R.PERMISSION),
+    _grpc("grpc-no-trailers", "A proxy drops the trailers, and the status with them.", "proxy", R.NOT_GRPC),
+    _grpc("grpc-h1", "Calls are answered in HTTP/1.1.", "proxy", R.NOT_GRPC, "grpc-http1"),
+    _grpc(
+        "grpc-web-page", "A web server answers calls with its 404 page.", "port, protocol", R.NOT_GRPC, "grpc-not-grpc"
+    ),
+    _grpc("grpc-goaway", "The server drains: it answers calls with GOAWAY.", "drain", R.GOAWAY),
+    _grpc("grpc-rst-stream", "The streams of calls are reset.", "application", R.STREAM_RESET, "grpc-stream-reset"),
+    _grpc("grpc-reset", "The connection is reset instead of an answer.", "application", R.RESET),
+    _grpc("grpc-closed", "The connection is closed instead of an answer.", "application", R.CLOSED),
+    _grpc("grpc-hang", "Calls are never answered.", "application", R.TIMEOUT, letter="T"),
+)
+FAULTS = (*_HTTP, *_GRPC)

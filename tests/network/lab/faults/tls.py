@@ -1,0 +1,46 @@
+"""Faults of certificates, trust and TLS terminators: of web2's port 8443. TCP, gRPC and DNS know nothing of them."""
+
+from __future__ import annotations
+
+from prober.reasons import Layer, Reason
+from tests.network.lab.faults.fault import Fault
+from tests.network.lab.faults.served import served
+
+R = Reason
+
+
+def _tls(name: str, says: str, to_blame: str, reason: Reason, switch: str = "", signature: str = "++Xb+++") -> Fault:
+    return Fault(name, says, to_blame, signature, {Layer.TLS: (reason,)}, served("web2", switch or name))
+
+
+FAULTS = (
+    _tls("tls-expired", "The certificate expired a day ago.", "certificate", R.EXPIRED),
+    _tls("tls-not-yet-valid", "The certificate is valid from next week on.", "certificate, or a clock",
+         R.NOT_YET_VALID),
+    _tls("tls-san", "The certificate is for another name.", "certificate", R.NAME_MISMATCH, "tls-wrong-name"),
+    _tls("tls-unknownca", "The certificate comes from a CA that is not in the bundle.", "trust",
+         R.UNKNOWN_AUTHORITY, "tls-unknown-ca"),
+    _tls("tls-self-signed", "The certificate is signed by itself: the terminator's default one.", "trust",
+         R.SELF_SIGNED),
+    _tls("tls-nointer", "The intermediate certificate is not sent.", "chain", R.INCOMPLETE_CHAIN,
+         "tls-incomplete-chain"),
+    _tls("tls-purpose", "The certificate is for clients, not for servers.", "certificate", R.WRONG_PURPOSE,
+         "tls-wrong-purpose"),
+    _tls("tls-no-alpn", "The terminator takes part in no ALPN: h2 is not offered.", "terminator", R.NO_ALPN),
+    _tls("tls-h1-only", "The terminator offers http/1.1 alone.", "terminator", R.NO_ALPN, "tls-no-http2"),
+    _tls("tls-tls10", "The terminator speaks TLS 1.0 only.", "terminator", R.PROTOCOL_VERSION, "tls-old-version"),
+    _tls("tls-no-cipher", "Terminator and client share no cipher suite.", "terminator", R.HANDSHAKE),
+    _tls("tls-sni-strict", "The terminator has no route for the name: alert unrecognized_name.", "SNI routing",
+         R.UNRECOGNIZED_NAME, "tls-unknown-sni"),
+    _tls("tls-plaintext", "Plain HTTP is spoken on the TLS port.", "port, protocol", R.NOT_TLS),
+    _tls("tls-hang", "The ClientHello is never answered.", "terminator", R.TIMEOUT, signature="++Tb+++"),
+    _tls("tls-reset", "The connection is reset during the handshake.", "terminator", R.RESET),
+    _tls("tls-closed", "The connection is closed during the handshake.", "terminator", R.CLOSED),
+    # TLS 1.3 asks for the certificate in its handshake, and refuses a client without one by an alert that comes after
+    # it (RFC 8446 section 4.4.2.4). Whoever only shakes hands and leaves calls that port healthy; nobody can use it.
+    # So a tls probe listens for the alert, and both it and what speaks above are red, each with the same reason.
+    Fault("tls-mtls", "A client certificate is wanted, and the client has none.", "identity", "++XX+++",
+          {Layer.TLS: (R.CLIENT_CERTIFICATE,), Layer.HTTP: (R.CLIENT_CERTIFICATE,)},
+          served("web2", "tls-client-certificate"),
+          note="The handshake succeeds; the alert that refuses the client comes after it, and `kind: tls` waits."),
+)  # fmt: skip
