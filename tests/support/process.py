@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
@@ -91,21 +91,27 @@ class Lines:
         self._thread.join(PATIENCE)
 
 
+def samples_of(name: str, text: str) -> dict[str, float]:
+    """`labels as text → value` of one metric, in the text of a scrape."""
+    found = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
+    return {labels: float(value) for labels, value in found}
+
+
 class Prober:
     """`prober run` under test."""
 
     def __init__(self, config: Path, *options: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "prober.cli.main", "run", "-c", str(config), "--listen", "127.0.0.1:0", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(_ROOT), "PYTHONWARNINGS": "error"},
-        )
+        self.process = self._start(["run", "-c", str(config), "--listen", "127.0.0.1:0", *options])
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.stdout, self.stderr = Lines(self.process.stdout), Lines(self.process.stderr)
         self.url = self.stderr.wait_for(lambda line: re.search(r"(http://\S+)/metrics", line))[1]
+
+    def _start(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "prober.cli.main", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env={**os.environ, "PYTHONPATH": str(_ROOT), "PYTHONWARNINGS": "error"},
+        )  # fmt: skip
 
     def get(self, path: str, method: str = "GET") -> tuple[int, str]:
         """Status and body."""
@@ -119,9 +125,7 @@ class Prober:
 
     def samples(self, name: str) -> dict[str, float]:
         """`labels as text → value` of one metric."""
-        _, text = self.get("/metrics")
-        found = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
-        return {labels: float(value) for labels, value in found}
+        return samples_of(name, self.get("/metrics")[1])
 
     def event(self, name: str, start: int = 0) -> dict[str, Any]:
         """The first event of this name from line `start` on, once it is there."""
