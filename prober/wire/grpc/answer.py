@@ -54,6 +54,9 @@ class Response:
     content_type: str = ""
     grpc_status: str | None = None
     """The number that the server itself gave."""
+    server: str = ""
+    alone: bool = False
+    """It is one header section and nothing else (Trailers-Only), of which no upstream is said to have taken time."""
 
     @property
     def is_grpc(self) -> bool:
@@ -74,7 +77,10 @@ def read_response(blocks: Sequence[bytes]) -> Response | None:
     if not fields:
         return None
     status = fields.get(":status", "")
-    return Response(int(status) if status.isdecimal() else 0, fields.get("content-type", ""), fields.get("grpc-status"))
+    return Response(
+        int(status) if status.isdecimal() else 0, fields.get("content-type", ""), fields.get("grpc-status"),
+        fields.get("server", ""), len(blocks) == 1 and "x-envoy-upstream-service-time" not in fields,
+    )  # fmt: skip
 
 
 def header_block(flags: int, payload: bytes) -> bytes:
