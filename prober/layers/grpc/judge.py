@@ -12,7 +12,7 @@ from typing import Final
 
 from prober.layers.base import Ascent, Failed
 from prober.layers.excerpt import shown
-from prober.layers.http.envoy import MEANINGS, flag_in, is_envoy
+from prober.layers.http.envoy import MEANINGS, UPSTREAM_TIME, flag_in, is_envoy
 from prober.reasons import Reason
 from prober.wire.grpc import Answer, Response, Talk
 from prober.wire.grpc.health import serving_status
@@ -132,10 +132,22 @@ def _note_front_end(ascent: Ascent, response: Response, answer: Answer) -> None:
     if response.server:
         evidence["server"] = shown(ascent, response.server)
     flag = flag_in(answer.message.encode())
-    if flag is None and answer.code == "UNIMPLEMENTED" and response.alone and not answer.message:
-        flag = ("NR", MEANINGS["NR"]) if is_envoy(response.server) else None
+    if flag is None and _without_route(response, answer):
+        flag = "NR", MEANINGS["NR"]
     if flag is not None:
         evidence["front_end"], evidence["envoy_flag"], evidence["envoy_says"] = "envoy", *flag
+
+
+def _without_route(response: Response, answer: Answer) -> bool:
+    """What Envoy says where it has no route: UNIMPLEMENTED without a word, and nobody behind it was asked."""
+    asked = any(name == UPSTREAM_TIME for name, _ in answer.trailers)
+    return (
+        answer.code == "UNIMPLEMENTED"
+        and response.alone
+        and not answer.message
+        and not asked
+        and is_envoy(response.server)
+    )
 
 
 def note_answer(ascent: Ascent, answer: Answer) -> None:

@@ -56,7 +56,7 @@ class Response:
     """The number that the server itself gave."""
     server: str = ""
     alone: bool = False
-    """It is one header section and nothing else (Trailers-Only), of which no upstream is said to have taken time."""
+    """The status is in its only header section (PROTOCOL-HTTP2.md: Trailers-Only)."""
 
     @property
     def is_grpc(self) -> bool:
@@ -77,9 +77,10 @@ def read_response(blocks: Sequence[bytes]) -> Response | None:
     if not fields:
         return None
     status = fields.get(":status", "")
+    grpc_status = fields.get("grpc-status")
     return Response(
-        int(status) if status.isdecimal() else 0, fields.get("content-type", ""), fields.get("grpc-status"),
-        fields.get("server", ""), len(blocks) == 1 and "x-envoy-upstream-service-time" not in fields,
+        int(status) if status.isdecimal() else 0, fields.get("content-type", ""), grpc_status,
+        fields.get("server", ""), len(blocks) == 1 and grpc_status is not None,
     )  # fmt: skip
 
 
