@@ -1,0 +1,75 @@
+"""What passed through the delay tool put together again: conversations, and how long the exchanges in them took.
+
+An exchange takes from the moment when the vantage's packet came to the tool until the tool let the answer go: the way
+there and back as the tool really made it, and what the server took. Beside it lies only the vantage's own link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.network.lab.passage import FIN, Passage
+
+_UDP, _TCP, _ICMP = "udp", "tcp", "icmp"
+
+
+class Exchange(NamedTuple):
+    """An exchange as the tool made it."""
+
+    held: tuple[Passage, ...]
+    """What the vantage sent last, and the answer: one segment or more. What follows an answer at once, as the end of
+    the connection does, may be merged with it before it is read, and is among them."""
+
+    @property
+    def ends(self) -> list[float]:
+        """Seconds that it took, to each segment of the answer."""
+        asked, *answer = self.held
+        return [passage.left - asked.came for passage in answer if passage.left is not None]
+
+    def beside(self, seconds: float, rounding: float) -> float:
+        """By how much `seconds` are more than it took: to the last segment that had been let go by then."""
+        return seconds - max((end for end in self.ends if end <= seconds + rounding), default=self.ends[0])
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One flow between the vantage and a server: TCP, UDP, or echo requests with one identifier."""
+
+    protocol: str
+    server: str
+    port: int
+    """0 for ICMP."""
+    there: list[Passage] = field(default_factory=list)
+    back: list[Passage] = field(default_factory=list)
+
+    def handshake(self) -> Exchange:
+        """From the first SYN to the SYN-ACK, of TCP; from the request to the reply, of the others."""
+        return Exchange((self.there[0], self.back[0]))
+
+    def exchange(self, number: int, until: int | None = None) -> Exchange:
+        """From the vantage's data segment `number` (from 0) to the answer: data that the server sent once it had that,
+        and the end of the connection, which may be merged with it; until the vantage sends segment `until`."""
+        spoken = [passage for passage in self.there if passage.header.size]
+        asked, end = spoken[number], float("inf") if until is None else spoken[until].came
+        assert asked.left is not None
+        answer = [passage for passage in self.back if asked.left <= passage.came < end
+                  and (passage.header.size or passage.header.flags & FIN)]  # fmt: skip
+        return Exchange((asked, *answer))
+
+
+def conversations(passages: Iterable[Passage], vantage: Collection[str]) -> list[Conversation]:
+    """Those that one of the addresses `vantage` began, in the order of their first packets."""
+    found: dict[tuple[str, str, int, str, int], Conversation] = {}
+    for passage in sorted(passages, key=lambda each: each.came):
+        header = passage.header
+        if header.protocol not in (_TCP, _UDP, _ICMP):
+            continue
+        if header.source in vantage:
+            port = 0 if header.protocol == _ICMP else header.destination_port
+            begun = found.setdefault(header.flow, Conversation(header.protocol, header.destination, port))
+            begun.there.append(passage)
+        elif (begun := found.get(header.back)) is not None:
+            begun.back.append(passage)
+    return list(found.values())
