@@ -97,10 +97,11 @@ def _ends(handle: int) -> bool:
 
 
 def _outside_view() -> list[str]:
-    """Links, named namespaces, mounts and tables out here."""
+    """Links, named namespaces, tables, files and mounts out here."""
     commands = (["ip", "-br", "link"], ["ip", "netns", "list"], ["nft", "list", "tables"])
     said = [subprocess.run(command, capture_output=True, text=True, check=False).stdout for command in commands]
-    return [*said, Path("/proc/self/mounts").read_text(encoding="utf-8"), str(sorted(Path("/run").iterdir()))]
+    folders = [str(sorted(Path(folder).iterdir())) for folder in ("/run", "/dev/shm")]
+    return [*said, *folders, Path("/proc/self/mounts").read_text(encoding="utf-8")]
 
 
 def _members(pid: int) -> set[int]:

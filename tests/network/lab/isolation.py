@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-RUN = Path("/run")
+RUN, SHARED_MEMORY = Path("/run"), Path("/dev/shm")
 #: Where named network namespaces are, for `ip netns` too.
 NAMED = RUN / "netns"
 #: The lab's files: certificates, configurations, the control socket.
@@ -84,8 +84,12 @@ def enter(command: Sequence[str]) -> None:
 
 
 def prepare() -> None:
-    """Make this mount namespace the lab's: an empty /run, in which all that the lab writes will be."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "lab", str(RUN)], check=True)
+    """Make this mount namespace the lab's: an empty /run, in which all that the lab writes will be.
+
+    Shared memory is its own too: squid keeps a segment there by a name that is always the same.
+    """
+    for folder in (RUN, SHARED_MEMORY):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "lab", str(folder)], check=True)
     for folder in (NAMED, FILES):
         folder.mkdir()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)

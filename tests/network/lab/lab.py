@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from prober.reasons import Family
-from tests.network.lab import isolation, kubeproxy, plan, topology
+from tests.network.lab import isolation, kubeproxy, plan, probes, topology
 from tests.network.lab.faults import known
+from tests.network.lab.fronts import Fronts
 from tests.network.lab.servers import Servers
 
 #: What the manifests give a Pod of the prober by the Downward API.
@@ -32,6 +33,8 @@ class Lab:
     """How long the network took to build."""
     servers: Servers
     """The lab's own servers, in their Pods."""
+    fronts: Fronts
+    """nginx, Envoy and squid, in theirs."""
 
     def __init__(self) -> None:
         self.services = {family: dict(plan.SERVICES) for family in Family}
@@ -47,6 +50,10 @@ class Lab:
         self._files()
         self.seconds = perf_counter() - began
         self.servers = await self._stack.enter_async_context(Servers(isolation.FILES, account=ACCOUNT))
+        self.fronts = Fronts(isolation.FILES, self.servers.certificates)
+        self._stack.push_async_callback(self.fronts.stop)
+        await self.fronts.start()
+        probes.CONFIG_FILE.write_text(probes.config(self.fronts.missing), encoding="utf-8")
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -44,6 +44,10 @@ class Node:
         """The network of the node's Pods."""
         return f"10.42.{self.number}.0/24" if family is V4 else f"fd42:0:0:{self.number}::/64"
 
+    def bridge(self, family: Family) -> str:
+        """The bridge, gateway of the node's Pods."""
+        return f"10.42.{self.number}.1" if family is V4 else f"fd42:0:0:{self.number}::1"
+
     @property
     def gua_network(self) -> str:
         """The network of its Pods' global unicast addresses."""

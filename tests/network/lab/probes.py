@@ -6,15 +6,16 @@ nothing else. Targets are therefore one for each family, `web-ipv4` and `web-ipv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from prober.reasons import Family
 from tests.network.lab import plan
 from tests.network.lab.isolation import FILES
 
-CA_FILE = FILES / "ca.crt"
+CA_FILE, CONFIG_FILE = FILES / "ca.crt", FILES / "probes.yaml"
 #: The name on the certificates of the application, and the one by which the ingresses route to it.
 APP, EDGE, WORLD = "web.app.svc.cluster.local", "web.example.com", "www.example.net"
+EDGE_GRPC = "payments.example.com"
 DEADLINE = 1.0
 
 _HEAD = f"""\
@@ -62,16 +63,27 @@ probes:
 """
 
 
-def config() -> str:
-    """The whole file."""
+#: The paths that lead through a front end → its program.
+THROUGH = {"nginx": "nginx", "balancer": "nginx", "envoy": "envoy", "proxied": "squid"}
+
+
+def config(missing: Collection[str] = ()) -> str:
+    """The whole file, without the paths through front ends that are `missing`."""
+    left_out = {path for path, program in THROUGH.items() if program in missing}
     lines = [_HEAD + "targets:"]
     for family in Family:
-        lines += [f"  web-{family}:", "    paths:", *_web(family)]
-        lines += [f"  payments-{family}:", "    paths:", *_payments(family)]
-        lines += [f"  apiserver-{family}:", "    paths:", *_apiserver(family)]
-        lines += [f"  echo-{family}:", "    paths:", *_echo(family)]
+        lines += [f"  web-{family}:", "    paths:", *_lines(_web(family), left_out)]
+        lines += [f"  payments-{family}:", "    paths:", *_lines(_payments(family), left_out)]
+        lines += [f"  apiserver-{family}:", "    paths:", *_lines(_apiserver(family))]
+        lines += [f"  echo-{family}:", "    paths:", *_lines(_echo(family))]
     lines += ["  named:", "    paths:", f'      named: {{url: "https://{APP}/health"}}', ""]
     return "\n".join(lines) + "\n" + _PROBES
+
+
+def _lines(paths: Iterable[tuple[str, str]], left_out: Collection[str] = ()) -> Iterator[str]:
+    for path, written in paths:
+        if path not in left_out:
+            yield f"      {path}: {{{written}}}"
 
 
 def _at(address: str, port: int, family: Family) -> str:
@@ -82,8 +94,8 @@ def _service(name: str, family: Family, port: int = 443) -> str:
     return _at(plan.SERVICES[name].address(family), port, family)
 
 
-def _web(family: Family) -> Iterator[str]:
-    """The paths to the web application: name → where the connection goes, and by which name."""
+def _web(family: Family) -> Iterator[tuple[str, str]]:
+    """The paths to the web application, each as it is written in the file."""
     external = plan.SERVICES["nginx"].external_address(family) or ""
     ways = {
         "pod": (APP, _at(plan.WEB2.address(family), plan.HTTPS, family)),
@@ -100,25 +112,25 @@ def _web(family: Family) -> Iterator[str]:
         "external": (WORLD, _at(plan.OUTSIDE_ADDRESSES[family], 443, family)),
     }
     for path, (name, where) in ways.items():
-        yield f'      {path}: {{url: "https://{name}/health", connect: "{where}"}}'
+        yield path, f'url: "https://{name}/health", connect: "{where}"'
     proxy = _service("squid", family, 3128)
-    yield f'      proxied: {{url: "https://{WORLD}/health", proxy: "http://{proxy}"}}'
+    yield "proxied", f'url: "https://{WORLD}/health", proxy: "http://{proxy}"'
 
 
-def _payments(family: Family) -> Iterator[str]:
-    yield f'      pod: {{url: "grpc://{_at(plan.WEB2.address(family), plan.GRPC, family)}"}}'
-    yield f'      service: {{url: "grpc://{_service("payments", family, plan.GRPC)}"}}'
+def _payments(family: Family) -> Iterator[tuple[str, str]]:
+    yield "pod", f'url: "grpc://{_at(plan.WEB2.address(family), plan.GRPC, family)}"'
+    yield "service", f'url: "grpc://{_service("payments", family, plan.GRPC)}"'
     for ingress in ("nginx", "envoy"):
-        yield f'      {ingress}: {{url: "grpcs://{EDGE}", connect: "{_service(ingress, family)}"}}'
+        yield ingress, f'url: "grpcs://{EDGE_GRPC}", connect: "{_service(ingress, family)}"'
 
 
-def _apiserver(family: Family) -> Iterator[str]:
-    yield (f'      service: {{url: "https://kubernetes.default.svc.cluster.local",'
-           f' connect: "{_service("kubernetes", family)}"}}')  # fmt: skip
+def _apiserver(family: Family) -> Iterator[tuple[str, str]]:
+    where = _service("kubernetes", family)
+    yield "service", f'url: "https://kubernetes.default.svc.cluster.local", connect: "{where}"'
 
 
-def _echo(family: Family) -> Iterator[str]:
+def _echo(family: Family) -> Iterator[tuple[str, str]]:
     hosts = {"pod": plan.WEB2.address(family), "same-node": plan.WEB1.address(family),
              "external": plan.OUTSIDE_ADDRESSES[family]}  # fmt: skip
     for path, address in hosts.items():
-        yield f'      {path}: {{url: "icmp://{address if family is plan.V4 else f"[{address}]"}"}}'
+        yield path, f'url: "icmp://{address if family is plan.V4 else f"[{address}]"}"'

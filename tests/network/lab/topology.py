@@ -115,13 +115,8 @@ def _pod(pod: Pod) -> Iterator[str]:
     yield f"addr add {pod.address(plan.V6)}/64 dev eth0 nodad"
     if pod.gua:
         yield f"addr add {pod.gua_address}/64 dev eth0 nodad"
-    yield f"route add default via {bridge_address(pod.node, plan.V4)}"
-    yield f"route add default via {bridge_address(pod.node, plan.V6)}"
-
-
-def bridge_address(node: Node, family: Family) -> str:
-    """The gateway of the node's Pods."""
-    return node.pod_network(family).replace("0/24", "1") if family is plan.V4 else f"{node.tunnel(family)}1"
+    yield f"route add default via {pod.node.bridge(plan.V4)}"
+    yield f"route add default via {pod.node.bridge(plan.V6)}"
 
 
 def _node(node: Node) -> Iterator[str]:
@@ -129,8 +124,8 @@ def _node(node: Node) -> Iterator[str]:
     yield f"link set {BRIDGE} up"
     yield f"addr add {node.address(plan.V4)}/24 dev eth0"
     yield f"addr add {node.address(plan.V6)}/64 dev eth0 nodad"
-    yield f"addr add {bridge_address(node, plan.V4)}/24 dev {BRIDGE}"
-    yield f"addr add {bridge_address(node, plan.V6)}/64 dev {BRIDGE} nodad"
+    yield f"addr add {node.bridge(plan.V4)}/24 dev {BRIDGE}"
+    yield f"addr add {node.bridge(plan.V6)}/64 dev {BRIDGE} nodad"
     yield f"addr add {node.gua_network[: -len('/64')]}1/64 dev {BRIDGE} nodad"
     for family in Family:
         yield f"route add default via {node.gateway(family)}"

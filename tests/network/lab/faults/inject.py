@@ -23,7 +23,8 @@ def words(family: Family) -> dict[str, str]:
     v4 = family is plan.V4
     found = {"ip": "ip" if v4 else "ip6", "v": "4" if v4 else "6", "icmp": "icmp" if v4 else "icmpv6",
              "l3": "ipv4" if v4 else "ipv6", "outside": plan.OUTSIDE_ADDRESSES[family],
-             "length": "32" if v4 else "128", "mask": "24" if v4 else "64"}  # fmt: skip
+             "gateway2": plan.NODE2.bridge(family), "length": "32" if v4 else "128",
+             "mask": "24" if v4 else "64"}  # fmt: skip
     found |= {name: pod.address(family) for name, pod in plan.PODS.items()}
     found |= {node.name: node.address(family) for node in plan.NODES}
     for name, service in plan.SERVICES.items():

@@ -1,0 +1,83 @@
+"""Every fault tried on a few labs at once: the shipped command line in the vantage, its runs kept for the tests.
+
+A lab tries one fault at a time; labs share nothing. The tests wait for the result they are about.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Self
+
+from prober.reasons import Family
+from tests.network.judge import Run
+from tests.network.lab.faults import FAULTS
+from tests.network.lab.faults.fault import Fault
+from tests.network.lab.probes import CONFIG_FILE
+from tests.network.lab.process import LabProcess
+
+#: Labs at once: most of the time of most faults is waiting for a deadline.
+LABS = 3
+_JOBS = 16
+Trial = tuple[str, tuple[Family, ...]]
+"""A fault, and the families it is switched on for."""
+
+
+def trial_of(fault: Fault, family: Family) -> Trial:
+    """What has to be tried for `family` to be judged: a fault that only both families can have is tried once."""
+    return (fault.name, (family,) if fault.per_family else fault.families)
+
+
+class Campaign:
+    """A context manager: inside it the trials run, in their order, and `runs` waits for those of one."""
+
+    def __init__(self, trials: Iterable[Trial]) -> None:
+        self._trials = list(trials)
+        self._free: queue.SimpleQueue[LabProcess] = queue.SimpleQueue()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        pool = ThreadPoolExecutor(LABS)
+        self._results = {trial: pool.submit(self._try, trial) for trial in self._trials}
+        self._stack.callback(pool.shutdown, cancel_futures=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def runs(self, trial: Trial, timeout: float) -> list[Run]:
+        """The runs of this trial, once there are any."""
+        return self._results[trial].result(timeout)
+
+    def _try(self, trial: Trial) -> list[Run]:
+        try:
+            lab = self._free.get_nowait()
+        except queue.Empty:  # a thread has at most one
+            lab = LabProcess().__enter__()
+            self._stack.push(lab.__exit__)
+        try:
+            return try_out(lab, trial)
+        finally:
+            self._free.put(lab)
+
+
+def try_out(lab: LabProcess, trial: Trial) -> list[Run]:
+    """Switch the fault on, climb every cell, switch it off."""
+    name, families = trial
+    lab.ask(fault=name, on=True, families=list(families))
+    try:
+        return climb_all(lab, FAULTS[name].runs)
+    finally:
+        lab.ask(fault=name, on=False)
+
+
+def climb_all(lab: LabProcess, count: int = 1) -> list[Run]:
+    """`prober once` in the vantage: every cell, `count` times. RuntimeError where it could not."""
+    done = lab.prober("once", "-c", str(CONFIG_FILE), "-o", "ndjson", "--jobs", str(_JOBS), "--count", str(count),
+                      timeout=120)  # fmt: skip
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"prober once ended with {done.returncode}: {done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
