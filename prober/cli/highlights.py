@@ -122,7 +122,7 @@ def _http(run: Run, evidence: Mapping[str, Any]) -> Facts:
         yield f"held {human_seconds(evidence['held_seconds'])}"
     if isinstance(evidence.get("bytes"), int):
         yield human_bytes(evidence["bytes"])
-    yield str(evidence.get("envoy_says") or "")
+    yield str(evidence.get("envoy_says") or evidence.get("front_end_says") or "")
     yield str(evidence.get("server") or "")
     yield f"cache {evidence['cache']}" if evidence.get("cache") else ""
     if "first_byte" in run.phases:

@@ -197,12 +197,10 @@ def _answers(facts: Facts) -> dict[str, str]:
     version = evidence.get("http_version")
     failing = _listed(evidence.get("failing"))
     return {
-        "status": str(evidence.get("status") or "an unexpected status"),
+        "status": _status(evidence.get("status")),
         "request": f"{http.method} {facts.cell.resource}",
         "location": str(evidence.get("location") or "nowhere"),
-        "front_end": f" (Envoy says {evidence['envoy_flag']}: {evidence['envoy_says']})"
-        if evidence.get("envoy_flag")
-        else "",
+        "front_end": _front_end(evidence),
         "held": human_seconds(evidence.get("held_seconds") or 0.0),
         "failing": f" (failing: {failing})" if failing else "",
         "http_version": f"HTTP/{version}" if version else "another version",
@@ -212,9 +210,27 @@ def _answers(facts: Facts) -> dict[str, str]:
         "why": f": {evidence.get('message') or evidence.get('detail')}"
         if evidence.get("message") or evidence.get("detail")
         else "",
+        "http_status": _status(evidence.get("http_status")),
         "grpc_status": str(evidence.get("grpc_status") or "an error"),
         "message": f": {evidence['message']}" if evidence.get("message") else "",
     }
+
+
+def _status(status: object) -> str:
+    """A status as it stands on the wire: nginx passes on as 000 what was no HTTP at all."""
+    if isinstance(status, int):
+        return f"{status:03}"
+    return str(status or "an unexpected status")
+
+
+def _front_end(evidence: Mapping[str, Any]) -> str:
+    """Who answered in the place of what is behind it, and why."""
+    if evidence.get("envoy_flag"):
+        return f" (Envoy says {evidence['envoy_flag']}: {evidence['envoy_says']})"
+    if not evidence.get("front_end"):
+        return ""
+    why = evidence.get("front_end_says")
+    return f" (a page of {evidence['front_end']}'s own" + (f": {why})" if why else ")")
 
 
 def _listed(values: Sequence[object] | None) -> str:

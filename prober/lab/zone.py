@@ -32,7 +32,7 @@ _HOSTS = (
     "echo.lab.svc.cluster.local.", "forbidden-db.db.svc.cluster.local.", str(API),
 )  # fmt: skip
 _ALIASES = {"legacy-api.app.svc.cluster.local.": str(API)}  # a Service of type ExternalName
-_SOA = "ns.dns.{zone} hostmaster.{zone} 1 7200 1800 86400 5"
+_SOA = "ns.dns.{zone} hostmaster.{zone} 1 7200 1800 86400 {ttl}"
 _LONGEST_CHAIN = 8  # CNAMEs that a resolver follows
 
 Records = dict[dns.rdatatype.RdataType, dns.rrset.RRset]
@@ -56,8 +56,8 @@ def rrset(
 
 
 def soa(zone: dns.name.Name, ttl: int = _TTL) -> dns.rrset.RRset:
-    """A start of authority as CoreDNS makes one."""
-    return rrset(zone, "SOA", _SOA.format(zone="" if zone == dns.name.root else zone), ttl=ttl)
+    """A start of authority as CoreDNS makes one. That there is nothing may be kept for `ttl` s too (RFC 2308)."""
+    return rrset(zone, "SOA", _SOA.format(zone="" if zone == dns.name.root else zone, ttl=ttl), ttl=ttl)
 
 
 class Zone:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Final
 
 import h11
@@ -9,6 +11,7 @@ import h11
 from prober.layers.base import Ascent, Failed, network_time
 from prober.layers.credentials import basic
 from prober.layers.excerpt import shown
+from prober.model import Evidence
 from prober.reasons import Reason
 from prober.wire.stream import Stream, Times, times_of
 
@@ -44,7 +47,7 @@ async def tunnel(ascent: Ascent) -> None:
         if name in _KEPT:
             ascent.evidence[name.decode("ascii")] = shown(ascent, value)
     if not 200 <= response.status_code < 300:
-        raise Failed(reason_of(response.status_code))
+        raise Failed(reason_of(response.status_code), _why(ascent.evidence))
     if early:
         ascent.stream = _Early(ascent.stream, early)
 
@@ -80,6 +83,22 @@ def reason_of(status: int) -> Reason:
     if status == 407:
         return Reason.PROXY_AUTH
     return Reason.PROXY_FAILED if status >= 500 else Reason.PROXY_REFUSED
+
+
+#: RFC 9209 section 2.3: `error=TYPE`, of the proxies on the way the last one that names an error.
+_PROXY_ERROR: Final = re.compile(r";\s*error=\"?([a-z_]{1,40})")
+#: squid: the name of its page, and the errno of what it tried.
+_SQUID_ERROR: Final = re.compile(r"ERR_([A-Z0-9_]{1,40})(?: (\d{1,3}))?")
+
+
+def _why(evidence: Evidence) -> str:
+    """What the proxy says went wrong, in its own words made plain; empty where it says nothing."""
+    if errors := _PROXY_ERROR.findall(evidence.get("proxy-status", "")):
+        return str(errors[-1]).replace("_", " ")
+    if (squid := _SQUID_ERROR.match(evidence.get("x-squid-error", ""))) is None:
+        return ""
+    name, number = squid[1].replace("_", " ").lower(), int(squid[2] or 0)
+    return f"{name} ({os.strerror(number)})" if number else name
 
 
 class _Early:

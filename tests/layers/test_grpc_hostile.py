@@ -18,6 +18,14 @@ from tests.support.scenarios.grpc import answers
 
 GRPC_HEAD = header(*HEAD)
 MESSAGE = frame(0, b"\0\0\0\0\x02\x08\x01", stream=1)
+
+
+def envoy(status: int, *fields: tuple[str, str]) -> Handler:
+    """A response of one header section (Trailers-Only), as Envoy makes them."""
+    head = [*HEAD, ("grpc-status", str(status)), *fields, ("server", "envoy")]
+    return replies(header(*head, flags=5))
+
+
 #: name → what the peer does, the reason, and evidence that has to be there.
 PEERS: dict[str, tuple[Handler, Reason, dict[str, Any]]] = {
     "HTTP/1.1": (says(response("400 Bad Request")), Reason.NOT_GRPC, {"peer_speaks": "HTTP/1.x"}),
@@ -29,6 +37,20 @@ PEERS: dict[str, tuple[Handler, Reason, dict[str, Any]]] = {
     "a front end, 401": (replies(web(401)), Reason.UNAUTHENTICATED, {"http_status": 401}),
     "a front end, 403": (replies(web(403)), Reason.PERMISSION, {"http_status": 403}),
     "a front end, 503": (replies(web(503)), Reason.UNAVAILABLE, {"http_status": 503}),
+    "a front end that passed on what it could not read": (
+        replies(header((":status", "000"), ("server", "nginx"), flags=5)), Reason.NOT_GRPC,
+        {"http_status": 0, "server": "nginx"},
+    ),
+    "Envoy without a route": (envoy(12), Reason.UNIMPLEMENTED, {"envoy_flag": "NR", "server": "envoy"}),
+    "a method that the server behind Envoy does not have": (
+        envoy(12, ("grpc-message", "unknown service")), Reason.UNIMPLEMENTED, {"envoy_flag": None}
+    ),
+    "UNIMPLEMENTED without a word from behind Envoy": (
+        envoy(12, ("x-envoy-upstream-service-time", "3")), Reason.UNIMPLEMENTED, {"envoy_flag": None}
+    ),
+    "Envoy without a backend": (
+        envoy(14, ("grpc-message", "no healthy upstream")), Reason.UNAVAILABLE, {"envoy_flag": "UH"}
+    ),
     "no trailers": (replies(GRPC_HEAD, MESSAGE, frame(0, flags=1, stream=1)), Reason.NOT_GRPC,
                     {"detail": "the answer has no trailers"}),
     "no health message": (answers(0, b"\xff"), Reason.NOT_GRPC, {"detail": "not a HealthCheckResponse"}),

@@ -8,6 +8,7 @@ from prober.diagnosis.run import explain
 from prober.export.reproduce import reproduce
 from prober.layers.http.cache import cache_state
 from prober.layers.http.envoy import MEANINGS, flag_of
+from prober.layers.http.front_end import front_end_of
 from prober.wire.http import Fields, Record
 from tests.layers.test_http import once, probe
 from tests.support.http import Peer, response, says, serving
@@ -87,6 +88,59 @@ def test_why_envoy_answered_by_itself_is_read_from_its_words(record: Record, fla
     found = flag_of(record)
     assert (found and found[0]) == flag
     assert found is None or found[1] in MEANINGS.values()
+
+
+def nginx(status: int, title: str, by: str = "nginx/1.22.1") -> Record:
+    """The page that nginx has for this status, as it stands in its source."""
+    page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
+    return answer(status, f"{page}<hr><center>{by}</center>\r\n</body>\r\n</html>\r\n".encode(), f"server: {by}")
+
+
+def haproxy(status: int, title: str, words: str) -> Record:
+    """The page that HAProxy has for this status, as it stands in its source."""
+    return answer(status, f"<html><body><h1>{status} {title}</h1>\n{words}\n</body></html>\n".encode())
+
+
+PAGES = [
+    (nginx(502, "502 Bad Gateway"), "nginx", "refused, broke off"),
+    (nginx(504, "504 Gateway Time-out"), "nginx", "in time"),
+    (nginx(503, "503 Service Temporarily Unavailable", "openresty"), "openresty", "nothing behind it"),
+    (nginx(404, "404 Not Found", "nginx"), "nginx", None),
+    (haproxy(502, "Bad Gateway", "The server returned an invalid or incomplete response."), "haproxy", "in HTTP"),
+    (haproxy(503, "Service Unavailable", "No server is available to handle this request."), "haproxy", "no server"),
+    (haproxy(504, "Gateway Time-out", "The server didn't respond in time."), "haproxy", "in time"),
+    (answer(502, b"The server didn't respond in time."), None, None),
+    (answer(503, b"no healthy upstream", "server: envoy"), "envoy", None),
+    (answer(503, b"down for maintenance", "server: nginx"), None, None),
+    (answer(502, b"", "server: nginx/1.22.1"), None, None),
+]
+
+
+@pytest.mark.parametrize(("record", "name", "says"), PAGES)
+def test_front_ends_are_told_by_their_own_pages(record: Record, name: str | None, says: str | None) -> None:
+    """The field Server does not do: nginx puts its own on what it passes on."""
+    found = front_end_of(record)
+    assert found.get("front_end") == name
+    assert (says or "") in found.get("front_end_says", "" if says is None else "?")
+    assert ("front_end_says" in found) == (says is not None)
+
+
+async def test_the_verdict_says_who_answered_in_whose_place() -> None:
+    page = bytes(nginx(504, "504 Gateway Time-out").body)
+    verdict = explain(await once(says(response("504 Gateway Time-out", page, "Server: nginx"))))
+    assert verdict is not None
+    assert verdict.says.endswith(
+        "answers 504 in the place of what is behind it (a page of nginx's own: what is behind it took no connection, "
+        "or gave no answer, in time)."
+    )
+
+
+async def test_a_bad_status_that_envoy_passed_on_is_not_envoys() -> None:
+    run = await once(says(response("503 Busy", b"busy", "Server: envoy", "X-Envoy-Upstream-Service-Time: 3")))
+    verdict = explain(run)
+    assert verdict is not None
+    assert verdict.code == "server_error"
+    assert "front_end" not in http(run).evidence
 
 
 async def test_a_content_networks_fields_are_evidence() -> None:

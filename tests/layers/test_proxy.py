@@ -130,6 +130,21 @@ async def test_what_the_proxy_answers_has_its_reason(family: Family, answer: str
     assert run.outcomes[-1].reason is Reason.SKIPPED_BELOW
 
 
+@pytest.mark.parametrize(("fields", "says"), [
+    (b"X-Squid-Error: ERR_CONNECT_FAIL 111", "connect fail (Connection refused)"),
+    (b"X-Squid-Error: ERR_DNS_FAIL 0", "dns fail"),
+    (b'Proxy-Status: edge; received-status=503, squid; error=connection_timeout; details="x"', "connection timeout"),
+    (b"Proxy-Status: edge", ""),
+])  # fmt: skip
+async def test_what_the_proxy_says_of_the_way_behind_it_is_in_the_verdict(fields: bytes, says: str) -> None:
+    """squid's own field, and Proxy-Status (RFC 9209)."""
+    with serve(Family.IPV4, answering(b"HTTP/1.1 503 Unavailable\r\n" + fields + b"\r\n\r\n")) as port:
+        run = await through(Family.IPV4, port, 443)
+    verdict = explain(run)
+    assert verdict is not None
+    assert verdict.says.endswith(f"it answered 503: {says}." if says else "it answered 503.")
+
+
 async def test_bytes_that_come_with_the_answer_belong_to_the_tunnel() -> None:
     """A server that speaks first may have spoken before the proxy's answer was read."""
     with serve(Family.IPV4, answering(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 400 early\r\n")) as port:

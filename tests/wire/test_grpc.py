@@ -53,6 +53,8 @@ def test_a_response_is_read_from_its_header_sections() -> None:
     trailers = encoder.encode([("grpc-status", "5")])
     assert read_response([head, trailers]) == Response(200, "application/grpc+proto", "5")
     assert read_response([head]) == Response(200, "application/grpc+proto", None)
+    alone = encoder.encode([(":status", "200"), ("grpc-status", "12"), ("server", "envoy")])
+    assert read_response([alone]) == Response(200, "", "12", "envoy", alone=True)
     assert read_response([encoder.encode([(":status", "many")])]) == Response(0, "", None)
     assert read_response([b"\xff\xff"]) is None
     assert read_response([]) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prober.diagnosis.codes import Code
 from prober.diagnosis.facts import Facts
 from prober.diagnosis.row import Row
@@ -14,7 +16,26 @@ def _called(facts: Facts) -> bool:
     return facts.cell.options.grpc.call is not None
 
 
+def _no_route(facts: Facts) -> bool:
+    return facts.evidence.get("envoy_flag") == "NR"
+
+
+def _envoy_said(facts: Facts) -> bool:
+    return bool(facts.evidence.get("envoy_flag"))
+
+
+def _http(*wanted: int) -> Callable[[Facts], bool]:
+    return lambda facts: facts.evidence.get("http_status") in wanted
+
+
 ROWS = (
+    Row(
+        Layer.GRPC, Reason.UNIMPLEMENTED, Code.ROUTE_MISSING,
+        "The Envoy at {where} has no route for the call{front_end}, and says UNIMPLEMENTED by itself.",
+        "Is there a GRPCRoute, VirtualService or Ingress for this authority (grpc.authority) and method, and has the "
+        "front end taken it? Ask the Pod directly: a server without the method says so with a message.",
+        "an HTTP/2 server at {where} speaks", when=_no_route,
+    ),
     Row(
         Layer.GRPC, Reason.UNIMPLEMENTED, Code.GRPC_METHOD_UNKNOWN,
         "The server at {where} speaks gRPC but does not have {grpc_call}{why}.",
@@ -66,6 +87,20 @@ ROWS = (
     ),
     Row(
         Layer.GRPC, Reason.UNAVAILABLE, Code.GRPC_UNAVAILABLE,
+        "The Envoy at {where} got nothing good from behind it for the call{front_end}.",
+        "UF, UH, UC: its backends and the way to them; UT: one that is slow; UPE: it speaks HTTP/1.1 to a gRPC server "
+        "(appProtocol grpc or kubernetes.io/h2c, or the port's name). Compare the Pod path with this one.",
+        "an HTTP/2 server at {where} speaks", when=_envoy_said,
+    ),
+    Row(
+        Layer.GRPC, Reason.UNAVAILABLE, Code.GRPC_UNAVAILABLE,
+        "A front end at {where} answers the call with HTTP {http_status}: it got nothing good from behind it.",
+        "Ask the Pod directly. 504: it took no connection or gave no answer in time; 503: there is none to ask; 502: "
+        "it refused or broke off, or the front end speaks HTTP/1.1 to it (nginx: grpc_pass; HAProxy: proto h2).",
+        "an HTTP/2 server at {where} speaks", when=_http(502, 503, 504),
+    ),
+    Row(
+        Layer.GRPC, Reason.UNAVAILABLE, Code.GRPC_UNAVAILABLE,
         "{where} accepts connections, but the call ended UNAVAILABLE{message}.",
         "A front end without a healthy backend, or one that speaks HTTP/1.1 to it, answers like this; so does a "
         "server that is shutting down. Compare the Pod path with this one.",
@@ -76,6 +111,21 @@ ROWS = (
         "The server's log at this moment: an interceptor or the health service itself failed. RESOURCE_EXHAUSTED is a "
         "limit, INTERNAL and UNKNOWN are bugs or a front end that translates an HTTP status.",
         _ANSWERS,
+    ),
+    Row(
+        Layer.GRPC, Reason.NOT_GRPC, Code.NOT_GRPC,
+        "A front end at {where} passes on as HTTP {http_status} what it could not read: it speaks HTTP/1.1 to a gRPC "
+        "server.",
+        "nginx does this with proxy_pass where grpc_pass is meant (ingress-nginx: backend-protocol GRPC). Ask the Pod "
+        "directly: it will answer well.",
+        "an HTTP/2 server at {where} speaks", when=_http(0),
+    ),
+    Row(
+        Layer.GRPC, Reason.NOT_GRPC, Code.NOT_GRPC,
+        "What answers at {where} knows nothing of the call: HTTP {http_status} instead of gRPC.",
+        "A front end without a route for this authority (grpc.authority) and method, or a web server on the port that "
+        "should be gRPC's: the field server in the evidence tells them apart, and so does asking the Pod.",
+        "an HTTP/2 server at {where} speaks", when=_http(404),
     ),
     Row(
         Layer.GRPC, Reason.NOT_GRPC, Code.NOT_GRPC,
@@ -94,8 +144,9 @@ ROWS = (
     Row(
         Layer.GRPC, Reason.STREAM_RESET, Code.GRPC_STREAM_RESET,
         "{where} reset the stream of the call instead of answering it{detail}.",
-        "REFUSED_STREAM: overload or shutdown. INTERNAL_ERROR or PROTOCOL_ERROR: often a front end whose backend broke "
-        "off; its log, and the same call to the Pod directly.",
+        "REFUSED_STREAM: overload or shutdown, or HAProxy whose backend took no connection or broke off before it "
+        "answered. INTERNAL_ERROR or PROTOCOL_ERROR: often a front end whose backend broke off; its log, and the same "
+        "call to the Pod directly.",
         "an HTTP/2 server at {where} speaks",
     ),
     Row(

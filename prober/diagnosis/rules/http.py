@@ -5,7 +5,7 @@ Front ends disagree: no endpoints is 502 from nginx and 503 from Envoy. No statu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prober.diagnosis.codes import Code
 from prober.diagnosis.facts import Facts
@@ -23,12 +23,34 @@ def _is_5xx(facts: Facts) -> bool:
     return facts.status >= 500
 
 
+_BEHIND = (502, 503, 504)
+
+
 def _envoy_said(facts: Facts) -> bool:
-    return facts.status in (502, 503, 504) and bool(facts.evidence.get("envoy_flag"))
+    return facts.status in _BEHIND and bool(facts.evidence.get("envoy_flag"))
+
+
+def _front_end_said(facts: Facts) -> bool:
+    return facts.status in _BEHIND and bool(facts.evidence.get("front_end_says"))
+
+
+def _passed_on(facts: Facts) -> bool:
+    """Envoy says how long what is behind it took to answer: so that answered."""
+    envoy = facts.evidence.get("envoy")
+    return facts.status in _BEHIND and isinstance(envoy, Mapping) and "upstream-service-time" in envoy
+
+
+def _no_status(facts: Facts) -> bool:
+    return facts.evidence.get("status") == 0
 
 
 def _astray(facts: Facts) -> bool:
     return bool(facts.evidence.get("astray"))
+
+
+def _draining(facts: Facts) -> bool:
+    """RFC 9113 section 6.8: of our streams it has dealt with none."""
+    return facts.evidence.get("error_code") == "NO_ERROR" and facts.evidence.get("last_stream_id") == 0
 
 
 def _api(*wanted: int) -> Callable[[Facts], bool]:
@@ -95,6 +117,27 @@ ROWS = (
     ),
     Row(
         Layer.HTTP, Reason.STATUS, Code.BACKEND_UNAVAILABLE,
+        "A front end at {where} answers {status} in the place of what is behind it{front_end}.",
+        "Ask a Pod directly: if it answers well, compare what the front end takes for its backends with the "
+        "EndpointSlices, and connect to the Pod from the front end's own node. Its error log has address and errno.",
+        _ANSWERS, _front_end_said,
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.SERVER_ERROR,
+        "What is behind the Envoy at {where} answered {request} with {status} by itself, and Envoy passed it on.",
+        "The application's log at this moment: overloaded, shutting down, or a dependency of its own is gone. One Pod "
+        "or all of them? A path over the Pods one by one tells.",
+        _ANSWERS, _passed_on,
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.BACKEND_UNAVAILABLE,
+        "A front end at {where} passes on as {status} what is no HTTP/1.x: what is behind it speaks another protocol.",
+        "nginx does this where proxy_pass leads to TLS (https:// is meant), to gRPC (grpc_pass; ingress-nginx: "
+        "backend-protocol), or to no web server at all: is the targetPort the right one?",
+        _ANSWERS, _no_status,
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.BACKEND_UNAVAILABLE,
         "A front end at {where} answers {status}: it got nothing good from behind it, or the application says so "
         "itself.",
         "Compare the Pod path with this one: if Pods answer well, the front end's view of its backends "
@@ -150,16 +193,25 @@ ROWS = (
     ),
     Row(
         Layer.HTTP, Reason.GOAWAY, Code.HTTP_GOAWAY,
+        "{where} is draining: it took the connection and then no request on it (GOAWAY NO_ERROR).",
+        "A reload or a shutdown at this very moment: nginx does this to connections of its old workers, Envoy while it "
+        "drains. Clients may repeat such a request. Often? Count the reloads in the controller's log; always? It never "
+        "ends draining, and should be out of the EndpointSlices.",
+        "an HTTP/2 server at {where} speaks", _draining,
+    ),
+    Row(
+        Layer.HTTP, Reason.GOAWAY, Code.HTTP_GOAWAY,
         "{where} ended the HTTP/2 connection with GOAWAY before it answered{detail}.",
-        "On a fresh connection this is no drain: read the error code (ENHANCE_YOUR_CALM is a rate limit, "
+        "Read the error code (ENHANCE_YOUR_CALM is a rate limit, "
         "PROTOCOL_ERROR a disagreement). Try the same over HTTP/1.1.",
         "an HTTP/2 server at {where} speaks",
     ),
     Row(
         Layer.HTTP, Reason.STREAM_RESET, Code.HTTP_STREAM_RESET,
         "{where} reset the HTTP/2 stream of this request{detail}.",
-        "REFUSED_STREAM: overload or shutdown. INTERNAL_ERROR or PROTOCOL_ERROR: often a front end whose backend "
-        "broke off; its log, and the same request over HTTP/1.1 and to the Pod directly.",
+        "REFUSED_STREAM: overload or shutdown, or HAProxy whose backend took no connection or broke off before it "
+        "answered (over HTTP/1.1 it says 503 or 502). INTERNAL_ERROR or PROTOCOL_ERROR: often a front end whose "
+        "backend broke off; its log, and the same request over HTTP/1.1 and to the Pod directly.",
         "an HTTP/2 server at {where} speaks",
     ),
     Row(

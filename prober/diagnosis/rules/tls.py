@@ -225,8 +225,9 @@ TLS = (
     Row(
         Layer.TLS, Reason.RESET, Code.TLS_RESET,
         "The connection was reset during the TLS handshake with {tls_name}.",
-        "A backend that crashes or closes on SNI it does not know, a load balancer whose backend is gone, or a "
-        "middlebox that resets on this name: try another SNI against the same address.",
+        "A front end without a route for this SNI (Envoy resets where nginx and HAProxy send an alert), a load "
+        "balancer whose backend is gone, a process that crashes, or a middlebox that resets on this name: try another "
+        "SNI against the same address.",
     ),
     Row(
         Layer.TLS, Reason.CLOSED, Code.TLS_CLOSED,

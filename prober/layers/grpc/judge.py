@@ -12,8 +12,9 @@ from typing import Final
 
 from prober.layers.base import Ascent, Failed
 from prober.layers.excerpt import shown
+from prober.layers.http.envoy import MEANINGS, UPSTREAM_TIME, flag_in, is_envoy
 from prober.reasons import Reason
-from prober.wire.grpc import Answer, Talk
+from prober.wire.grpc import Answer, Response, Talk
 from prober.wire.grpc.health import serving_status
 from prober.wire.http.errors import HttpBroken, peer_speaks
 
@@ -104,8 +105,8 @@ def refused(ascent: Ascent, talk: Talk, answer: Answer, *, health: bool) -> Fail
     evidence = ascent.evidence
     note_answer(ascent, answer)
     response = talk.carrier.response()
-    if response is not None and response.status != 200:
-        evidence["http_status"] = response.status
+    if response is not None:
+        _note_front_end(ascent, response, answer)
     if talk.carrier.reset is not None and (response is None or response.grpc_status is None):
         evidence["error_code"] = talk.carrier.reset
         return Failed(Reason.STREAM_RESET, f"RST_STREAM {talk.carrier.reset}")
@@ -121,6 +122,32 @@ def refused(ascent: Ascent, talk: Talk, answer: Answer, *, health: bool) -> Fail
         evidence["content_type"] = shown(ascent, response.content_type)
         return Failed(http_reason(response.status), f"HTTP {response.status}, {response.content_type or 'no type'}")
     return Failed(Reason.NOT_GRPC, "the answer has no trailers")
+
+
+def _note_front_end(ascent: Ascent, response: Response, answer: Answer) -> None:
+    """Who answered: the HTTP status of what is not gRPC, and why Envoy did in the place of what is behind it."""
+    evidence = ascent.evidence
+    if response.status != 200:
+        evidence["http_status"] = response.status
+    if response.server:
+        evidence["server"] = shown(ascent, response.server)
+    flag = flag_in(answer.message.encode())
+    if flag is None and _without_route(response, answer):
+        flag = "NR", MEANINGS["NR"]
+    if flag is not None:
+        evidence["front_end"], evidence["envoy_flag"], evidence["envoy_says"] = "envoy", *flag
+
+
+def _without_route(response: Response, answer: Answer) -> bool:
+    """What Envoy says where it has no route: UNIMPLEMENTED without a word, and nobody behind it was asked."""
+    asked = any(name == UPSTREAM_TIME for name, _ in answer.trailers)
+    return (
+        answer.code == "UNIMPLEMENTED"
+        and response.alone
+        and not answer.message
+        and not asked
+        and is_envoy(response.server)
+    )
 
 
 def note_answer(ascent: Ascent, answer: Answer) -> None:

@@ -14,6 +14,8 @@ _FLAGS: Final = re.compile(r"[A-Z][A-Z0-9]{1,7}(?:,[A-Z][A-Z0-9]{1,7}){0,7}")
 _FIELDS: Final = ("x-envoy-response-flags", "x-response-flags")
 #: Bytes of a body that are looked at: Envoy's own are one line.
 _LONGEST: Final = 512
+#: The field with which Envoy says that what is behind it answered, and after how many milliseconds.
+UPSTREAM_TIME: Final = "x-envoy-upstream-service-time"
 #: What Envoy writes into the body of its own answers → flag; the first that is found counts. RBAC has none of its own.
 _WORDS: Final = (
     (b"no healthy upstream", "UH"),
@@ -68,16 +70,23 @@ def flag_of(record: Record) -> tuple[str, str] | None:
         value = record.value(name)
         if value is not None and _FLAGS.fullmatch(value):
             return value, MEANINGS.get(value.partition(",")[0], "a flag of this Envoy")
-    body = bytes(record.body[:_LONGEST]).lower()
-    flag = next((flag for words, flag in _WORDS if words in body), None)
-    if flag is None and _no_route(record):
-        flag = "NR"
+    said = flag_in(bytes(record.body[:_LONGEST]))
+    return said or (("NR", MEANINGS["NR"]) if _no_route(record) else None)
+
+
+def flag_in(text: bytes) -> tuple[str, str] | None:
+    """The flag and its meaning behind Envoy's own words in a body or a gRPC message; None where they are not its."""
+    text = text.lower()
+    flag = next((flag for words, flag in _WORDS if words in text), None)
     return None if flag is None else (flag, MEANINGS[flag])
+
+
+def is_envoy(server: str | None) -> bool:
+    """Whether the field Server is that of an Envoy."""
+    return (server or "").lower() in ("envoy", "istio-envoy")
 
 
 def _no_route(record: Record) -> bool:
     """An empty 404 of Envoy's that no upstream was asked for: it would have said how long that took."""
-    by_envoy = (record.value("server") or "").lower() in ("envoy", "istio-envoy")
-    return (
-        record.status == 404 and not record.size and by_envoy and record.value("x-envoy-upstream-service-time") is None
-    )
+    unasked = record.value(UPSTREAM_TIME) is None
+    return record.status == 404 and not record.size and unasked and is_envoy(record.value("server"))

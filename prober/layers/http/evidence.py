@@ -8,7 +8,8 @@ from typing import Final
 from prober.layers.base import Ascent
 from prober.layers.excerpt import EXCERPT, shown
 from prober.layers.http.cache import CACHE_FIELDS, cache_state
-from prober.layers.http.envoy import flag_of
+from prober.layers.http.envoy import UPSTREAM_TIME
+from prober.layers.http.front_end import front_end_of
 from prober.wire.http import Record
 
 #: Response fields worth keeping → the name they have in the evidence.
@@ -36,7 +37,6 @@ _KEPT: Final = {
 }
 _OF_CACHES: Final = frozenset({*CACHE_FIELDS, b"age"})
 _ENVOY: Final = b"x-envoy-"
-_UPSTREAM: Final = "x-envoy-upstream-service-time"
 _REQUEST_ID: Final = b"x-request-id"
 #: Fields of one front end that are kept.
 _MOST: Final = 8
@@ -94,7 +94,7 @@ def _note_cache(ascent: Ascent, record: Record) -> None:
 
 def _upstream(record: Record) -> float | None:
     """Seconds that the place behind the front end took, as Envoy or Server-Timing says it."""
-    envoy = record.value(_UPSTREAM)
+    envoy = record.value(UPSTREAM_TIME)
     if envoy is not None and envoy.isascii() and envoy.isdigit():
         return int(envoy[:9]) / 1000
     timing = record.value("server-timing")
@@ -103,6 +103,6 @@ def _upstream(record: Record) -> float | None:
 
 
 def note_front_end(ascent: Ascent, record: Record) -> None:
-    """Why Envoy answered in the place of what is behind it, where it says so."""
-    if record.status is not None and record.status >= 400 and (flag := flag_of(record)) is not None:
-        ascent.evidence["envoy_flag"], ascent.evidence["envoy_says"] = flag
+    """Which front end answered in the place of what is behind it, and why, where it says so."""
+    if record.status is not None and record.status >= 400:
+        ascent.evidence |= front_end_of(record)

@@ -54,6 +54,9 @@ class Response:
     content_type: str = ""
     grpc_status: str | None = None
     """The number that the server itself gave."""
+    server: str = ""
+    alone: bool = False
+    """The status is in its only header section (PROTOCOL-HTTP2.md: Trailers-Only)."""
 
     @property
     def is_grpc(self) -> bool:
@@ -74,7 +77,11 @@ def read_response(blocks: Sequence[bytes]) -> Response | None:
     if not fields:
         return None
     status = fields.get(":status", "")
-    return Response(int(status) if status.isdecimal() else 0, fields.get("content-type", ""), fields.get("grpc-status"))
+    grpc_status = fields.get("grpc-status")
+    return Response(
+        int(status) if status.isdecimal() else 0, fields.get("content-type", ""), grpc_status,
+        fields.get("server", ""), len(blocks) == 1 and grpc_status is not None,
+    )  # fmt: skip
 
 
 def header_block(flags: int, payload: bytes) -> bytes:

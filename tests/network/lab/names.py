@@ -26,6 +26,7 @@ HEADLESS = "web-headless.app.svc.cluster.local."
 WEB_HOST, GRPC_HOST = "web.example.com", "payments.example.com"
 #: Outside: a host, an alias of it, one of IPv4 alone, and one whose addresses outgrow a datagram.
 WWW, ALIAS, V4_ONLY, MANY = "www.example.net.", "shop.example.net.", "old.example.net.", "many.example.net."
+DANGLING = "moved.example.net."
 _MANY = 60
 
 
@@ -72,6 +73,7 @@ def _pods() -> Iterator[dns.rrset.RRset]:
 def _outside() -> Iterator[dns.rrset.RRset]:
     yield from _addresses(WWW, plan.OUTSIDE_ADDRESSES)
     yield rrset(ALIAS, "CNAME", WWW, ttl=TTL)
+    yield rrset(DANGLING, "CNAME", "gone.example.com.", ttl=TTL)
     yield rrset(V4_ONLY, "A", plan.OUTSIDE_ADDRESSES[Family.IPV4], ttl=TTL)
     for number in range(1, _MANY + 1):
         yield rrset(MANY, "A", f"203.0.113.{100 + number}", ttl=TTL)

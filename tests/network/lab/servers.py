@@ -86,6 +86,7 @@ class Servers:
         self._stack = AsyncExitStack()
         self._boards = {(server, family): Switches((*dns.MORE, *MODES)) for server in SERVERS for family in families}
         self._listeners: dict[tuple[str, Family], list[Listener]] = {}
+        self._zone = cluster_zone()
 
     async def __aenter__(self) -> Self:
         self.certificates = CertificateFiles(self._directory)
@@ -147,7 +148,7 @@ class Servers:
         await self._start_payments(board["payments"], family)
         api = ApiServer(board["api"], make_context(self.certificates, api_names()), self._token, self.slices)
         await self._listen("api", plan.API.name, family, {_API: api.serve})
-        cluster = dns.ClusterDns(board["dns"], cluster_zone())
+        cluster = dns.ClusterDns(board["dns"], self._zone)
         await self._listen("dns", plan.DNS.name, family, {_DNS: cluster.serve})
         self._stack.push_async_callback(cluster.close)
         cluster.start([self._open(plan.DNS.name, NUMBERS[family], socket.SOCK_DGRAM, _DNS)])

@@ -95,12 +95,20 @@ class Nginx(Ingress):
         file.write_text(configuration(self.routing, self.directory), encoding="utf-8")
         return ["-p", str(self.directory), "-c", str(file), "-e", str(self.directory / "error.log")]
 
+    async def start(self) -> None:
+        """See Front. The master listens before there is a worker to take what comes."""
+        await super().start()
+        await self._until_workers_are_other_than(set())
+
     async def reload(self, routing: Routing) -> None:
-        """Take another routing without losing a connection (SIGHUP); return once the old worker is gone."""
+        """Take another routing without closing a port (SIGHUP); return once the old worker is gone."""
         self.routing = routing
         self.prepare()
         old = set(self.workers())
         self.signal(signal.SIGHUP)
+        await self._until_workers_are_other_than(old)
+
+    async def _until_workers_are_other_than(self, old: set[int]) -> None:
         async with asyncio.timeout(_PATIENCE):
-            while not (now := set(self.workers())) or now & old:  # noqa: ASYNC110 - nothing tells of the end of a process that is not our child
+            while not (now := set(self.workers())) or now & old:  # noqa: ASYNC110 - they are not our children
                 await asyncio.sleep(_PAUSE)
