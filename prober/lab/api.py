@@ -52,6 +52,10 @@ class ApiServer:
         """Serve one connection after its TLS handshake."""
         tls = TlsConnection(connection, self._context)
         await tls.handshake()
+        await self.speak(tls)
+
+    async def speak(self, tls: TlsConnection) -> None:
+        """Serve what comes on an open stream."""
         await (serve_http2 if tls.alpn == "h2" else serve_http1)(tls, self.answer)
 
     async def answer(self, request: Request) -> Reply:

@@ -73,11 +73,12 @@ def _usage(*, ca: bool) -> x509.KeyUsage:
 
 
 class Authority:
-    """A root and an intermediate."""
+    """A root, an intermediate, and one that expired a day ago."""
 
     def __init__(self, name: str) -> None:
         self.root = _sign(f"{name} root", None, self._ca(path_length=1))
         self.intermediate = _sign(f"{name} intermediate", self.root, self._ca(path_length=0))
+        self.old = _sign(f"{name} old intermediate", self.root, self._ca(path_length=0), (-30 * _DAY, -_DAY))
 
     @staticmethod
     def _ca(path_length: int) -> list[tuple[x509.ExtensionType, bool]]:
@@ -98,7 +99,8 @@ def make_leaf(
 
     Defects are the `tls-…` faults that concern the certificate; others are ignored.
     """
-    issuer = stranger.intermediate if "tls-unknown-ca" in defects else trusted.intermediate
+    authority = stranger if "tls-unknown-ca" in defects else trusted
+    issuer = authority.old if "tls-expired-intermediate" in defects else authority.intermediate
     chain = b"" if "tls-incomplete-chain" in defects else issuer.pem
     valid = (-_DAY, 30 * _DAY)
     if "tls-not-yet-valid" in defects:
@@ -113,8 +115,9 @@ def make_leaf(
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(ca=False), True),
         (x509.ExtendedKeyUsage([purpose]), False),
-        (x509.SubjectAlternativeName([_alternative_name(name) for name in names]), False),
     ]
+    if "tls-no-san" not in defects:
+        extensions.append((x509.SubjectAlternativeName([_alternative_name(name) for name in names]), False))
     if "tls-self-signed" in defects:
         return _sign(names[0], None, extensions, valid), b""
     return _sign(names[0], issuer, extensions, valid), chain

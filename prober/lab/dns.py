@@ -58,8 +58,13 @@ class DnsServer:
             self._sockets.append(sock)
             asyncio.get_running_loop().add_reader(sock, self._receive, sock)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has UDP sockets."""
+        return bool(self._sockets)
+
     async def close(self) -> None:
-        """Close the UDP sockets; replies that are under way are dropped."""
+        """Close the UDP sockets; replies that are under way are dropped. `start` may come again."""
         for sock in self._sockets:
             asyncio.get_running_loop().remove_reader(sock)
         for task in self._tasks:
@@ -67,6 +72,7 @@ class DnsServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for sock in self._sockets:
             sock.close()
+        self._sockets.clear()
 
     async def serve(self, connection: Connection) -> None:
         """Answer the queries of one TCP connection, in turn (RFC 7766)."""

@@ -82,15 +82,9 @@ REPLIES: Mapping[str, Callable[[Message], bytes]] = {
 }
 #: All names that the switches have to know beside the demo's.
 MORE = (
-    *RCODES,
-    *AAAA_RCODES,
-    *REPLIES,
-    "dns-tc",
-    "dns-aaaa-drop",
-    "dns-nodata",
-    "dns-cname-loop",
-    "dns-cname-dangling",
-)
+    *RCODES, *AAAA_RCODES, *REPLIES, "dns-tc", "dns-aaaa-drop", "dns-nodata", "dns-cname-loop", "dns-cname-dangling",
+    "dns-cname-bare", "dns-flapping",
+)  # fmt: skip
 
 
 class ClusterDns(DnsServer):
@@ -98,6 +92,7 @@ class ClusterDns(DnsServer):
 
     def __init__(self, switches: Switches, zone: Zone) -> None:
         super().__init__(switches, zone, _SPOILT, SLOW)
+        self._asked = 0
 
     async def answer(self, wire: bytes, limit: int | None) -> bytes | None:
         """See DnsServer."""
@@ -115,6 +110,9 @@ class ClusterDns(DnsServer):
     def message(self, query: Message) -> Message:
         """See DnsServer."""
         aaaa = query.question[0].rdtype == dns.rdatatype.AAAA
+        self._asked += 1
+        if self._switches.on("dns-flapping") and self._asked // 4 % 2:
+            return self.response(query, dns.rcode.SERVFAIL)
         if (on := self._switches.first(*RCODES)) is not None:
             return self.response(query, RCODES[on])
         if aaaa and (on := self._switches.first(*AAAA_RCODES)) is not None:
@@ -130,6 +128,8 @@ class ClusterDns(DnsServer):
             if self._switches.on("dns-cname-loop"):
                 other = dns.name.from_text("web-2.app.svc.cluster.local.")
                 return Found(True, (rrset(name, "CNAME", str(other)), rrset(other, "CNAME", str(name))), soa)
+            if self._switches.on("dns-cname-bare"):  # and what the alias leads to is left out
+                return Found(True, (rrset(name, "CNAME", "www.example.net."),), soa)
             if self._switches.on("dns-cname-dangling"):
                 return Found(False, (rrset(name, "CNAME", "gone.example.com."),), soa)
         return super()._found(query)

@@ -17,15 +17,13 @@ from typing import Self
 from prober.lab.api import ApiServer
 from prober.lab.certificates import CertificateFiles
 from prober.lab.endpoints import Backend, EndpointSlices, Member
-from prober.lab.grpc import Payments
 from prober.lab.sockets import Listener, Mode, Serve
 from prober.lab.switches import Switches
-from prober.lab.tls import Terminator, make_context
+from prober.lab.tls import make_context
 from prober.reasons import Family
-from tests.network.lab import dns, plan
+from tests.network.lab import dns, payments, plan, tls, web
 from tests.network.lab.isolation import inside
 from tests.network.lab.names import GRPC_HOST, WEB_HOST, WWW, cluster_zone
-from tests.network.lab.web import Web
 
 NUMBERS = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 _ANYWHERE = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
@@ -33,6 +31,8 @@ _ANYWHERE = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 OpenSocket = Callable[[str, int, int, int], socket.socket]
 #: Faults of a port rather than of a server: what becomes of its listeners.
 MODES = {"tcp-closed": Mode.CLOSED, "tcp-backlog": Mode.FULL}
+#: What the switchboards know beside the demo's faults.
+MORE = (*MODES, *tls.MORE, *web.MORE, *payments.MORE, *dns.MORE)
 #: The servers with a switchboard: a web application in each of its Pods, and those that there is one of.
 WEB_PODS = (plan.WEB2, plan.WEB1, plan.CLIENT)
 SERVERS = (*(pod.name for pod in WEB_PODS), "payments", "dns", "api", "outside")
@@ -84,8 +84,9 @@ class Servers:
         self._open = open_socket
         self._families = families
         self._stack = AsyncExitStack()
-        self._boards = {(server, family): Switches((*dns.MORE, *MODES)) for server in SERVERS for family in families}
+        self._boards = {(server, family): Switches(MORE) for server in SERVERS for family in families}
         self._listeners: dict[tuple[str, Family], list[Listener]] = {}
+        self._dns: dict[Family, dns.ClusterDns] = {}
         self._zone = cluster_zone()
 
     async def __aenter__(self) -> Self:
@@ -130,37 +131,46 @@ class Servers:
                 await self._apply(key)
 
     async def _apply(self, key: tuple[str, Family]) -> None:
-        """Bring the listeners of a server into the state that its switches ask for."""
+        """Bring the sockets of a server into the state that its switches ask for."""
         board = self._boards[key]
         mode = next((mode for name, mode in MODES.items() if board.on(name)), Mode.OPEN)
         for listener in self._listeners[key]:
             await listener.become(mode)
+        server, family = key
+        if server == "dns" and mode is Mode.CLOSED:
+            await self._dns[family].close()
+        elif server == "dns" and not self._dns[family].is_open:
+            self._start_dns(family)
 
     async def _start(self, family: Family) -> None:
         """All servers of one family."""
         board = {server: self._boards[server, family] for server in SERVERS}
         names = web_names()
         for pod in WEB_PODS:
-            web = Web(board[pod.name], self.certificates, [*names, pod.address(family)])
-            await self._listen(pod.name, pod.name, family, {plan.HTTP: web.serve, plan.HTTPS: web.serve_tls})
-        www = Web(board["outside"], self.certificates, [WWW.rstrip("."), plan.OUTSIDE_ADDRESSES[family]])
+            app = web.Web(board[pod.name], self.certificates, [*names, pod.address(family)])
+            await self._listen(pod.name, pod.name, family, {plan.HTTP: app.serve, plan.HTTPS: app.serve_tls})
+        www = web.Web(board["outside"], self.certificates, [WWW.rstrip("."), plan.OUTSIDE_ADDRESSES[family]])
         await self._listen("outside", plan.OUTSIDE, family, {_HTTP: www.serve, _HTTPS: www.serve_tls})
         await self._start_payments(board["payments"], family)
         api = ApiServer(board["api"], make_context(self.certificates, api_names()), self._token, self.slices)
-        await self._listen("api", plan.API.name, family, {_API: api.serve})
-        cluster = dns.ClusterDns(board["dns"], self._zone)
-        await self._listen("dns", plan.DNS.name, family, {_DNS: cluster.serve})
-        self._stack.push_async_callback(cluster.close)
-        cluster.start([self._open(plan.DNS.name, NUMBERS[family], socket.SOCK_DGRAM, _DNS)])
+        front = tls.Front(board["api"], self.certificates, api_names(), api.speak, www.serve)
+        await self._listen("api", plan.API.name, family, {_API: front.serve})
+        self._dns[family] = dns.ClusterDns(board["dns"], self._zone)
+        self._stack.push_async_callback(self._dns[family].close)
+        await self._listen("dns", plan.DNS.name, family, {_DNS: self._dns[family].serve})
+        self._start_dns(family)
+
+    def _start_dns(self, family: Family) -> None:
+        self._dns[family].start([self._open(plan.DNS.name, NUMBERS[family], socket.SOCK_DGRAM, _DNS)])
 
     async def _start_payments(self, board: Switches, family: Family) -> None:
         """The gRPC service on web2. Its certificate has names and faults of its own."""
         names = [*service_names(plan.SERVICES["payments"]), GRPC_HOST, plan.WEB2.address(family)]
-        payments = Payments(board, make_context(self.certificates, names, alpn=["h2"]))
-        await payments.start()
-        self._stack.push_async_callback(payments.stop)
-        tls = Terminator(board, self.certificates, names, payments.speak, payments.serve)
-        serve = {plan.GRPC: payments.serve, plan.GRPCS: tls.serve}
+        service = payments.FaultyPayments(board, make_context(self.certificates, names, alpn=["h2"]))
+        await service.start()
+        self._stack.push_async_callback(service.stop)
+        front = tls.Front(board, self.certificates, names, service.speak, service.serve)
+        serve = {plan.GRPC: service.serve, plan.GRPCS: front.serve}
         await self._listen("payments", plan.WEB2.name, family, serve)
 
     async def _listen(self, server: str, place: str, family: Family, ports: dict[int, Serve]) -> None:

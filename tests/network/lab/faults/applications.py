@@ -36,6 +36,24 @@ _HTTP = (
           "http-truncated"),
     _http("h2-wrong-body", "The application answers 200 with the wrong page.", "application", "X", R.BODY,
           "http-wrong-body"),
+    _http("h2-404", "The application does not know the page.", "application, routing", "X", R.STATUS, "http-404"),
+    _http("h2-429", "The application limits its clients: 429.", "application", "X", R.STATUS, "http-429"),
+    _http("h2-500", "The application answers 500.", "application", "X", R.STATUS, "http-500"),
+    _http("h2-redirect", "The application sends everybody to a login page.", "application", "X", R.REDIRECT,
+          "http-redirect"),
+    _http("h2-empty", "The application answers 200 with nothing.", "application", "X", R.BODY, "http-empty"),
+    _http("h2-slow-body", "The answer takes 400 ms after its first byte.", "application", "S", R.OVER_BUDGET,
+          "http-slow-body"),
+    _http("h2-silent", "After the handshake nothing is said, not even SETTINGS.", "application", "T", R.TIMEOUT,
+          "http-silent"),
+)  # fmt: skip
+_PORTS = (
+    Fault("app-port-closed", "Nobody listens on the application's ports.", "application", "+Rbb+++",
+          {Layer.TCP: (R.REFUSED,)}, served("web2", "tcp-closed")),
+    Fault("app-backlog-full", "The application no longer accepts: its backlog is full.", "application", "+Tbb+++",
+          {Layer.TCP: (R.TIMEOUT,)}, served("web2", "tcp-backlog")),
+    Fault("grpc-port-closed", "Nobody listens on the port of the gRPC service.", "application", "++++b++",
+          {Layer.TCP: (R.REFUSED,)}, served("payments", "tcp-closed")),
 )  # fmt: skip
 _GRPC = (
     _grpc("grpc-not-serving", "The health service says NOT_SERVING.", "application", R.NOT_SERVING),
@@ -53,6 +71,17 @@ _GRPC = (
     _grpc("grpc-rst-stream", "The streams of calls are reset.", "application", R.STREAM_RESET, "grpc-stream-reset"),
     _grpc("grpc-reset", "The connection is reset instead of an answer.", "application", R.RESET),
     _grpc("grpc-closed", "The connection is closed instead of an answer.", "application", R.CLOSED),
+    _grpc("grpc-internal", "Calls end with INTERNAL.", "application", R.STATUS),
+    _grpc("grpc-exhausted", "Calls end with RESOURCE_EXHAUSTED.", "application", R.STATUS),
+    _grpc("grpc-unknown", "Calls end with UNKNOWN.", "application", R.STATUS),
+    _grpc("grpc-cancelled", "Calls end with CANCELLED, which nobody here has asked for.", "application", R.STATUS),
+    _grpc("grpc-deadline", "The server ends calls with DEADLINE_EXCEEDED.", "application", R.TIMEOUT, letter="T"),
+    _grpc("grpc-http-502", "A proxy answers 502 in HTML.", "proxy", R.UNAVAILABLE),
+    _grpc("grpc-http-403", "A proxy answers 403 in HTML.", "proxy", R.PERMISSION),
+    _grpc("grpc-json", "Calls are answered in JSON.", "port, protocol", R.NOT_GRPC),
+    _grpc("grpc-slow", "Calls take 400 ms.", "application", R.OVER_BUDGET, letter="S"),
+    _grpc("grpc-half", "The headers of the answer come, and no message.", "application", R.TIMEOUT, letter="T"),
+    _grpc("grpc-silent", "Nothing is said, not even SETTINGS.", "application", R.TIMEOUT, letter="T"),
     _grpc("grpc-hang", "Calls are never answered.", "application", R.TIMEOUT, letter="T"),
 )
-FAULTS = (*_HTTP, *_GRPC)
+FAULTS = (*_PORTS, *_HTTP, *_GRPC)

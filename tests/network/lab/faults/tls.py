@@ -36,6 +36,19 @@ FAULTS = (
     _tls("tls-hang", "The ClientHello is never answered.", "terminator", R.TIMEOUT, signature="++Tb+++"),
     _tls("tls-reset", "The connection is reset during the handshake.", "terminator", R.RESET),
     _tls("tls-closed", "The connection is closed during the handshake.", "terminator", R.CLOSED),
+    _tls("tls-expired-intermediate", "The intermediate certificate expired a day ago.", "certificate", R.EXPIRED),
+    _tls("tls-no-san", "The certificate has its name in the subject alone.", "certificate", R.NAME_MISMATCH),
+    _tls("tls-half", "The server's first flight stops in the middle.", "terminator, or MTU", R.TIMEOUT,
+         signature="++Tb+++"),
+    _tls("tls-internal-error", "The ClientHello is answered with the alert internal_error.", "terminator",
+         R.HANDSHAKE),
+    _tls("tls-handshake-failure", "The ClientHello is answered with the alert handshake_failure.", "terminator",
+         R.HANDSHAKE),
+    _tls("tls-alpn-alert", "The terminator has none of the protocols: alert no_application_protocol.", "terminator",
+         R.NO_ALPN, "tls-no-application-protocol"),
+    _tls("tls-ssh", "An SSH server answers on the TLS port.", "port, protocol", R.NOT_TLS),
+    _tls("tls-garbage", "The ClientHello is answered with what is no TLS.", "port, protocol", R.NOT_TLS),
+    _tls("tls-mtls-tls12", "A client certificate is wanted under TLS 1.2.", "identity", R.CLIENT_CERTIFICATE),
     # TLS 1.3 asks for the certificate in its handshake, and refuses a client without one by an alert that comes after
     # it (RFC 8446 section 4.4.2.4). Whoever only shakes hands and leaves calls that port healthy; nobody can use it.
     # So a tls probe listens for the alert, and both it and what speaks above are red, each with the same reason.
