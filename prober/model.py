@@ -211,3 +211,5 @@ class Verdict:
     says: str
     ruled_out: tuple[str, ...] = ()
     next_check: str = ""
+    advisory: bool = False
+    """Nobody is served worse for it: no alarm, advice."""

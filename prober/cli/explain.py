@@ -14,7 +14,7 @@ from pathlib import Path
 from prober.cli.exits import FAILED, OK, USAGE
 from prober.cli.findings import DEFAULT_URL, Finding, UsageError, climbed, fetched
 from prober.cli.render import tell
-from prober.cli.screen import DIM, RESULT_STYLES, SIGNS, Screen
+from prober.cli.screen import ADVICE_SIGN, ADVICE_STYLE, DIM, RESULT_STYLES, SIGNS, Screen
 from prober.reasons import Result
 
 
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """1 if anything fails, else 0; 2 if there is nobody to ask or the configuration is bad."""
+    """1 if anything fails that is more than advice, else 0; 2 if there is nobody to ask or the configuration is bad."""
     try:
         if args.config is not None:
             findings = asyncio.run(climbed(args.config, args.target))
@@ -42,13 +42,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(screen: Screen, findings: Sequence[Finding]) -> int:
-    failing = [finding for finding in findings if finding.failed]
-    for finding in failing:
+    failing = [finding for finding in findings if finding.failed and not finding.advisory]
+    advice = [finding for finding in findings if finding.advisory]
+    for finding in (*failing, *advice):
         _tell_one(screen, finding)
         screen.line()
     unknown = sum(not finding.known for finding in findings)
-    held = len(findings) - len(failing) - unknown
+    held = len(findings) - len(failing) - len(advice) - unknown
     parts = [f"{len(failing)} of {len(findings)} cells fail" if failing else f"nothing fails, {held} held"]
+    if advice:
+        parts.append(f"{len(advice)} only to be noted")
     if unknown:
         parts.append(f"{unknown} not climbed yet")
     result = Result.FAILED if failing else Result.OK
@@ -58,7 +61,8 @@ def _show(screen: Screen, findings: Sequence[Finding]) -> int:
 
 def _tell_one(screen: Screen, finding: Finding) -> None:
     since = f"  since {finding.since}" if finding.since else ""
-    screen.line((f"{SIGNS[Result.FAILED]} {finding.id}", "bold red"), (since, DIM))
+    sign, style = (ADVICE_SIGN, ADVICE_STYLE) if finding.advisory else (SIGNS[Result.FAILED], "bold red")
+    screen.line((f"{sign} {finding.id}", style), (since, DIM))
     if finding.verdict is not None:
         screen.paragraph("verdict", f"{finding.verdict.code}: {finding.verdict.says}")
     if finding.evidence:

@@ -16,7 +16,7 @@ from urllib.request import ProxyHandler, build_opener
 from prober.cli.climbing import climb_all
 from prober.cli.configured import UsageError, cells_of, only
 from prober.config.words import suggest
-from prober.diagnosis.run import explain
+from prober.diagnosis.beside import Together
 from prober.export.runs import run_as_dict
 from prober.kubernetes.vantage import find_vantage
 from prober.model import Cell, Run, Verdict
@@ -45,6 +45,11 @@ class Finding:
     verdict: Verdict | None = None
     reproduce: str = ""
 
+    @property
+    def advisory(self) -> bool:
+        """It fails, but harms nobody."""
+        return self.failed and self.verdict is not None and self.verdict.advisory
+
 
 async def climbed(path: Path, target: str | None) -> list[Finding]:
     """The cells of the configuration in `path`, each climbed once. UsageError for a bad configuration or target."""
@@ -56,11 +61,12 @@ async def climbed(path: Path, target: str | None) -> list[Finding]:
 
     await climb_all(cells, done=keep)
     order = {cell.id: number for number, cell in enumerate(cells)}
-    return [_of_run(run) for run in sorted(runs, key=lambda run: order[run.cell.id])]
+    together = Together(runs)
+    return [_of_run(run, together.explain(run)) for run in sorted(runs, key=lambda run: order[run.cell.id])]
 
 
-def _of_run(run: Run) -> Finding:
-    return _finding(run.cell.id, run_as_dict(run, None), failed=not run.ok, since="", verdict=explain(run))
+def _of_run(run: Run, verdict: Verdict | None) -> Finding:
+    return _finding(run.cell.id, run_as_dict(run, None), failed=not run.ok, since="", verdict=verdict)
 
 
 def fetched(url: str, target: str | None) -> list[Finding]:
@@ -100,7 +106,7 @@ def _of_cell(cell: Mapping[str, Any]) -> Finding:
 def _verdict(told: Mapping[str, Any]) -> Verdict:
     return Verdict(
         told["code"], Layer(told["layer"]), Reason(told["reason"]), told["says"], tuple(told["ruled_out"]),
-        told["next_check"],
+        told["next_check"], advisory=bool(told.get("advisory")),
     )  # fmt: skip
 
 

@@ -33,6 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="climb each cell N times, each on a fresh connection (default: %(default)s)")  # fmt: skip
     parser.add_argument("--interval", type=duration, default=0.0, metavar="DURATION",
                         help="pause between the climbs of a cell (default: none)")  # fmt: skip
+    parser.add_argument("--lenient", action="store_true",
+                        help="exit with 0 if all that failed is advice (ICMP is filtered)")  # fmt: skip
     parser.add_argument("--jobs", type=positive, default=JOBS, metavar="N",
                         help="climbs at once (default: %(default)s)")  # fmt: skip
 
@@ -67,22 +69,34 @@ async def _climb(args: argparse.Namespace, cells: Sequence[Cell], vantage: Vanta
         from prober.export.repeats import repeats
 
         await _all(args, cells, lambda _cell, new: runs.extend(new))
-        emit(junit(repeats(runs, cells), vantage))
-    return exit_code(runs)
+        emit(junit(repeats(runs, cells), vantage, lenient=args.lenient))
+    return exit_code(_that_count(runs) if args.lenient else runs)
 
 
 async def _lines(args: argparse.Namespace, cells: Sequence[Cell], vantage: Vantage) -> int:
-    """A line for each run as it ends; none is kept, however many there are."""
+    """A line for each run as it ends; none is kept, however many there are, unless they are to be held together."""
     code = OK
+    kept: list[Run] = []
 
     def tell(_cell: Cell, new: tuple[Run, ...]) -> None:
         nonlocal code
-        code = max(code, exit_code(new))
+        if args.lenient:
+            kept.extend(new)
+        else:
+            code = max(code, exit_code(new))
         for run in new:
             emit(json.dumps(run_as_dict(run, vantage), ensure_ascii=False, separators=(",", ":")))
 
     await _all(args, cells, tell)
-    return code
+    return exit_code(_that_count(kept)) if args.lenient else code
+
+
+def _that_count(runs: Sequence[Run]) -> list[Run]:
+    """All but those that failed without harm to anybody."""
+    from prober.diagnosis.beside import Together
+
+    together = Together(runs)
+    return [run for run in runs if not together.advisory(run)]
 
 
 async def _all(args: argparse.Namespace, cells: Sequence[Cell], done: Done) -> None:

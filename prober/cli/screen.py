@@ -28,6 +28,8 @@ RESULT_STYLES: dict[Result, str] = {Result.OK: "green", Result.FAILED: "bold red
 SIGNS: dict[Result, str] = {Result.OK: "✓", Result.FAILED: "✗", Result.SKIPPED: "·"}
 #: Of several runs some held and some failed.
 PARTLY_SIGN, PARTLY_STYLE = "◐", "bold yellow"
+#: A failure that harms nobody.
+ADVICE_SIGN, ADVICE_STYLE = "○", "yellow"
 DIM = "bright_black"
 #: Text and its style.
 Part = tuple[str, str]

@@ -12,11 +12,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from prober.cli.exits import unfit
 from prober.cli.highlights import highlights
 from prober.cli.render import tell
-from prober.cli.screen import DIM, PARTLY_SIGN, PARTLY_STYLE, RESULT_STYLES, SIGNS, Part, Screen
-from prober.diagnosis.run import explain
+from prober.cli.screen import (
+    ADVICE_SIGN,
+    ADVICE_STYLE,
+    DIM,
+    PARTLY_SIGN,
+    PARTLY_STYLE,
+    RESULT_STYLES,
+    SIGNS,
+    Part,
+    Screen,
+)
+from prober.diagnosis.beside import Together
 from prober.export.repeats import Repeats, repeats
 from prober.export.reproduce import reproduce
-from prober.model import Cell, Run
+from prober.model import Cell, Run, Verdict
 from prober.reasons import Result
 from prober.units import host_port, human_seconds
 
@@ -71,31 +81,33 @@ class OnceTable:
         self._progress.stop()
         for begun in self._under_way.values():
             self._show(begun)
+        together = Together(runs)
         for each in repeats(runs, self._cells):
             for run, times in each.causes():
-                self._explain(each, run, times)
-        self._screen.line()
-        failed = sum(not run.ok for run in runs)
-        self._screen.line((f"{self._sum(runs)}, in {human_seconds(seconds)}",
-                           "bold red" if failed else "bold green"))  # fmt: skip
-
-    def _sum(self, runs: Sequence[Run]) -> str:
+                self._explain(each, run, times, together.explain(run))
         failed = [run for run in runs if not run.ok]
+        advice = sum(together.advisory(run) for run in failed)
+        style = "bold green" if not failed else ADVICE_STYLE if advice == len(failed) else "bold red"
+        self._screen.line()
+        self._screen.line((f"{self._sum(runs, failed, advice)}, in {human_seconds(seconds)}", style))
+
+    def _sum(self, runs: Sequence[Run], failed: Sequence[Run], advice: int) -> str:
         total = f"{len(runs)} run{'s' if len(runs) != 1 else ''}: {len(runs) - len(failed)} ok, {len(failed)} failed"
         parts = [total]
         if failed and self._count > 1:
             bad, held = {run.cell.id for run in failed}, {run.cell.id for run in runs if run.ok}
             parts.append(f"{len(bad - held)} of {len(self._cells)} cells at every run and {len(bad & held)} partly")
+        if advice:
+            parts.append(f"{advice} of them only to be noted")
         if unfits := sum(unfit(run) for run in failed):
             parts.append(f"{unfits} of them through this place rather than the target (prober doctor)")
         return ", ".join(parts)
 
-    def _explain(self, group: Repeats, run: Run, times: int) -> None:
+    def _explain(self, group: Repeats, run: Run, times: int, verdict: Verdict | None) -> None:
         """One cause of a cell's failures, which `times` runs of it had."""
-        verdict = explain(run)
         if verdict is None:
             return
-        sign, style = _sign(group)
+        sign, style = (ADVICE_SIGN, ADVICE_STYLE) if verdict.advisory else _sign(group)
         share = f"  {times} of {len(group.runs)} runs" if self._count > 1 else ""
         self._screen.line()
         self._screen.line((f"{sign} {run.cell.id}", style), (share, style))

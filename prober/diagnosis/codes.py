@@ -25,6 +25,7 @@ class Code(StrEnum):
     DNS_WRONG_ANSWER = "dns_wrong_answer"
     # reaching an address
     PING_SILENT = "ping_silent"
+    ICMP_FILTERED = "icmp_filtered"
     PACKET_LOSS = "packet_loss"
     MTU_EXCEEDED = "mtu_exceeded"
     ICMP_NOT_PERMITTED = "icmp_not_permitted"

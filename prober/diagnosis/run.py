@@ -34,7 +34,7 @@ def explain(run: Run) -> Verdict | None:
         says += f" This probe expects {facts['expected']}."
     proves = row.proves.format_map(facts)
     ruled_out = (*_proved_below(run, blame.layer), *([proves[0].upper() + proves[1:] + "."] if proves else []))
-    return _hidden(
+    return hidden(
         Verdict(row.code, blame.layer, blame.reason, says, ruled_out, row.next_check.format_map(facts)), run.cell
     )
 
@@ -45,10 +45,10 @@ def _of_hop(run: Run, blame: Blame, hop: int, onward: Verdict) -> Verdict:
     layer = led.blame.layer if led.blame is not None else blame.layer
     says = f"Redirect {hop} leads to {led.cell.endpoint.shown}, where {layer} fails. {onward.says}"
     below = (*_proved_below(run, blame.layer), *(f"Behind the redirect: {text}" for text in onward.ruled_out))
-    return _hidden(replace(onward, layer=blame.layer, reason=blame.reason, says=says, ruled_out=below), run.cell)
+    return hidden(replace(onward, layer=blame.layer, reason=blame.reason, says=says, ruled_out=below), run.cell)
 
 
-def _hidden(verdict: Verdict, cell: Cell) -> Verdict:
+def hidden(verdict: Verdict, cell: Cell) -> Verdict:
     """`verdict` with `cell`'s hidden values shown as what they came from."""
     if not cell.hidden:
         return verdict

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from prober.model import Cell, Run
+from prober.reasons import Family
 
 #: Runs remembered per cell, and at most by the whole board: a run with its evidence is some 2 kB.
 MEMORY = 20
@@ -56,12 +57,14 @@ class Board:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
+        self._targets: dict[tuple[str, Family], list[Entry]] = {}
 
     def set_cells(self, cells: Sequence[Cell]) -> None:
         """Take on a new matrix: equal cells keep their entry, changed ones start anew, vanished ones are gone."""
         before = self._entries
         self._entries = {}
         memory = max(2, min(MEMORY, WHOLE_MEMORY // max(1, len(cells))))
+        self._targets = {}
         for cell in cells:
             entry = before.get(cell.id)
             if entry is None or entry.cell != cell:
@@ -69,6 +72,7 @@ class Board:
             if entry.recent.maxlen != memory:
                 entry.recent = deque(entry.recent, maxlen=memory)
             self._entries[cell.id] = entry
+            self._targets.setdefault((cell.target, cell.family), []).append(entry)
 
     def post(self, cell: Cell, runs: tuple[Run, ...]) -> Change | None:
         """Record one firing. None where the cell has left the matrix meanwhile, or changed."""
@@ -90,6 +94,12 @@ class Board:
     def entry(self, cell_id: str) -> Entry | None:
         """The entry of one cell, or None."""
         return self._entries.get(cell_id)
+
+    def beside(self, entry: Entry) -> Iterator[Run]:
+        """The latest runs of other cells of its target and family, but for those that are older than its state."""
+        for other in self._targets.get((entry.cell.target, entry.cell.family), ()):
+            if other is not entry:
+                yield from (run for run in other.latest if entry.since is None or run.started_at >= entry.since)
 
     def entries(self) -> Iterable[Entry]:
         """All entries, in the order of the configuration."""

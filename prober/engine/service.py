@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prober import __version__
-from prober.diagnosis.run import explain
+from prober.diagnosis.beside import explain_beside
 from prober.engine import garbage
 from prober.engine.board import Board, State
 from prober.engine.climb import climb, internal
@@ -28,7 +28,7 @@ from prober.export.exposition import Exposition
 from prober.export.pace import Pace
 from prober.export.selfmetrics import Cause, SelfMetrics
 from prober.layers.base import Kit
-from prober.model import Cell, Run, Vantage
+from prober.model import Cell, Run, Vantage, Verdict
 from prober.wire.limits import raise_open_files
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Service:
         self.vantage = vantage
         self.board = Board()
         self._itself = SelfMetrics(vantage)
-        self._metrics = CellMetrics(vantage, explain)
+        self._metrics = CellMetrics(vantage, self._explain)
         self.exposition = Exposition(self._metrics, self._itself)
         self._events = events or EventLog(None, vantage)
         self._kit = Kit()
@@ -185,6 +185,11 @@ class Service:
             elif change.before is State.FAILED:
                 self._events.recovered(shown, entry.since, since)
         self._events.runs(runs)
+
+    def _explain(self, run: Run) -> Verdict | None:
+        """What a failed run says, beside those of its target's other cells."""
+        entry = self.board.entry(run.cell.id)
+        return explain_beside(run, () if entry is None else self.board.beside(entry))
 
     async def _watch_loop(self) -> None:
         """A timer whose lateness is the loop's lag; what has to be done now and then hangs on it."""

@@ -1,7 +1,7 @@
 """Runs as JUnit XML, for the test reports of CI systems. Pure.
 
 The runs of a cell (one by default) are a test case, a probe is a suite. A target's failure is a `failure`, ours an
-`error`; a case fails with its first run.
+`error`; a case fails with its first run. Advice is a `failure` too, unless the caller is lenient: then `skipped`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from prober.diagnosis.run import explain
+from prober.diagnosis.beside import Together
 from prober.export.repeats import Repeats
 from prober.export.reproduce import reproduce
 from prober.model import Run, Vantage, Verdict
@@ -21,52 +21,64 @@ from prober.units import host_port
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 section 2.2
 
 
-def junit(cases: Sequence[Repeats], vantage: Vantage) -> str:
-    """One document for `cases`, in their order."""
-    root = Element("testsuites", _counts(cases) | {"name": "prober"})
-    for probe, group in groupby(cases, key=lambda each: each.cell.probe):
+def junit(cases: Sequence[Repeats], vantage: Vantage, *, lenient: bool = False) -> str:
+    """One document for `cases`, in their order. `lenient`: a case with nothing but advice has not failed."""
+    together = Together(run for case in cases for run in case.runs)
+    told = [_Case(case, together, lenient) for case in cases]
+    root = Element("testsuites", _counts(told) | {"name": "prober"})
+    for probe, group in groupby(told, key=lambda each: each.runs.cell.probe):
         suite = list(group)
         node = SubElement(root, "testsuite", {"name": probe, "hostname": vantage.name} | _counts(suite))
         for case in suite:
-            _case(node, case)
+            _write(node, case)
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode")
 
 
-def _counts(cases: Sequence[Repeats]) -> dict[str, str]:
-    errors = sum(_is_error(case) for case in cases)
-    failures = sum(bool(case.failed) for case in cases) - errors
-    seconds = sum(_seconds(case) for case in cases)
-    return {"tests": str(len(cases)), "failures": str(failures), "errors": str(errors), "time": f"{seconds:.6f}"}
+class _Case:
+    """The runs of one test case, its causes (the first run of each, how many had it, its verdict), and what it came to:
+    `failure`, `error`, `skipped`, or "" if all is well."""
+
+    def __init__(self, runs: Repeats, together: Together, lenient: bool) -> None:
+        self.runs = runs
+        self.causes = [
+            (run, times, verdict) for run, times in runs.causes() if (verdict := together.explain(run)) is not None
+        ]
+        self.seconds = sum(run.seconds for run in runs.runs)
+        self.came_to = "failure" if self.causes else ""
+        if self.causes and all(run.ours for run in runs.failed):
+            self.came_to = "error"
+        elif self.causes and lenient and all(verdict.advisory for _, _, verdict in self.causes):
+            self.came_to = "skipped"
 
 
-def _is_error(case: Repeats) -> bool:
-    """It failed, and through nothing but the prober itself."""
-    return bool(case.failed) and all(run.ours for run in case.failed)
+def _counts(cases: Sequence[_Case]) -> dict[str, str]:
+    came_to = [case.came_to for case in cases]
+    counts = {"tests": len(cases), "failures": came_to.count("failure"), "errors": came_to.count("error")}
+    if skipped := came_to.count("skipped"):
+        counts["skipped"] = skipped
+    seconds = sum(case.seconds for case in cases)
+    return {name: str(count) for name, count in counts.items()} | {"time": f"{seconds:.6f}"}
 
 
-def _seconds(case: Repeats) -> float:
-    return sum(run.seconds for run in case.runs)
-
-
-def _case(suite: Element, case: Repeats) -> None:
-    cell, first = case.cell, case.runs[0]
-    where = f" {host_port(first.address, first.port)}" if first.address and first.port and not case.places() else ""
+def _write(suite: Element, case: _Case) -> None:
+    runs = case.runs
+    cell, first = runs.cell, runs.runs[0]
+    where = f" {host_port(first.address, first.port)}" if first.address and first.port and not runs.places() else ""
     node = SubElement(suite, "testcase", {
         "classname": f"{cell.probe}.{cell.target}", "name": f"{cell.path} {cell.family}{where}",
-        "time": f"{_seconds(case):.6f}",
+        "time": f"{case.seconds:.6f}",
     })  # fmt: skip
-    causes = [(run, times, verdict) for run, times in case.causes() if (verdict := explain(run)) is not None]
-    if not causes:
+    if not case.came_to:
         return
-    verdict = causes[0][2]
-    share = "" if len(case.runs) == 1 else f"{len(case.failed)} of {len(case.runs)} runs failed: "
-    failure = SubElement(node, "error" if _is_error(case) else "failure", {
+    verdict = case.causes[0][2]
+    share = "" if len(runs.runs) == 1 else f"{len(runs.failed)} of {len(runs.runs)} runs failed: "
+    result = SubElement(node, case.came_to, {
         "type": f"{verdict.layer}.{verdict.reason}", "message": _clean(f"{share}{verdict.says}"),
     })  # fmt: skip
-    texts = [_told(run, verdict, "" if not share else f"{times} of {len(case.runs)} runs: ")
-             for run, times, verdict in causes]  # fmt: skip
-    failure.text = _clean("\n".join([*texts, *_places(case)]))
+    texts = [_told(run, verdict, "" if not share else f"{times} of {len(runs.runs)} runs: ")
+             for run, times, verdict in case.causes]  # fmt: skip
+    result.text = _clean("\n".join([*texts, *_places(runs)]))
 
 
 def _told(run: Run, verdict: Verdict, share: str) -> str:

@@ -56,6 +56,7 @@ def verdict_as_dict(verdict: Verdict) -> dict[str, object]:
         "says": verdict.says,
         "ruled_out": list(verdict.ruled_out),
         "next_check": verdict.next_check,
+        "advisory": verdict.advisory,
     }
 
 

@@ -10,8 +10,8 @@ from itertools import count
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from prober.diagnosis.run import explain
-from prober.engine.board import Entry, State
+from prober.diagnosis.beside import explain_beside
+from prober.engine.board import Board, Entry, State
 from prober.export.pace import Pace
 from prober.export.runs import run_as_dict, verdict_as_dict
 from prober.model import Run, Vantage
@@ -31,13 +31,13 @@ async def cells(service: ServiceView, query: QueryParams) -> Response:
     wanted = CellFilter(query, Family)
     states = choice(query, "state", State)
     entries = [e for e in service.board.entries() if (not states or e.state in states) and wanted.takes(e.cell)]
-    return json_list("cells", (cell_as_dict(entry, service.vantage) for entry in entries))
+    return json_list("cells", (cell_as_dict(entry, service.board, service.vantage) for entry in entries))
 
 
-def cell_as_dict(entry: Entry, vantage: Vantage) -> dict[str, object]:
+def cell_as_dict(entry: Entry, board: Board, vantage: Vantage) -> dict[str, object]:
     """One cell: who it is, its state since when, the run to show of its last firing and its verdict, or null."""
     cell, latest = entry.cell, entry.worst
-    verdict = None if latest is None else explain(latest)
+    verdict = None if latest is None else explain_beside(latest, board.beside(entry))
     return {
         "id": cell.id,
         "labels": {"probe": cell.probe, "target": cell.target, "path": cell.path, "family": cell.family.value},

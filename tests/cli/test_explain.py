@@ -76,6 +76,22 @@ def test_one_target_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None
     assert "no target 'payment' there (did you mean payments?)" in capsys.readouterr().err
 
 
+def test_what_is_only_to_be_noted_is_told_last_and_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    advice = {
+        "code": "icmp_filtered", "layer": "icmp", "reason": "timeout", "says": "ICMP is filtered, the service works.",
+        "ruled_out": [], "next_check": "Nothing.", "advisory": True,
+    }  # fmt: skip
+    noted = a_cell(expired(FAMILY), id="ping/web-api/ingress/ipv4", verdict=advice)
+    assert ask(api(noted, a_cell(good(FAMILY)))) == 0
+    shown = capsys.readouterr().out
+    assert "○ ping/web-api/ingress/ipv4  since" in shown
+    assert shown.endswith("✓ nothing fails, 1 held, 1 only to be noted.\n")
+    assert ask(api(noted, a_cell(expired(FAMILY)))) == 1
+    shown = capsys.readouterr().out
+    assert shown.index("✗ web/web-api") < shown.index("○ ping/web-api")
+    assert shown.endswith("✗ 1 of 2 cells fail, 1 only to be noted.\n")
+
+
 @pytest.mark.parametrize(
     "talk", [lambda sock: sock.sendall(b"hello\r\n"), api(status="404 Not Found"), lambda sock: None]
 )

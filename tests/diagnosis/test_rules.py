@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from prober.diagnosis.beside import ADVICE
 from prober.diagnosis.codes import Code
 from prober.diagnosis.facts import Facts
 from prober.diagnosis.row import Row
@@ -18,7 +19,9 @@ from tests.support.cells import make_cell
 
 EVERY_REASON = [(layer, reason) for layer in Layer for reason in (*REASONS[layer], *COMMON_FAILURES)]
 EVERY_ROW = [
-    pytest.param(row, id=f"{row.layer}-{row.reason}-{i}") for rows in RULES.values() for i, row in enumerate(rows)
+    pytest.param(row, id=f"{row.layer}-{row.reason}-{i}")
+    for rows in (*RULES.values(), tuple(ADVICE.values()))
+    for i, row in enumerate(rows)
 ]
 SCHEMES = {Kind.KUBERNETES: "https", Kind.HTTP: "https", Kind.GRPC: "grpcs"}
 PUNCTUATION_GAP = re.compile(r"  | \.(?!\w)| [,:;]|\(\)|: ?\.|\bNone\b|[{}]|\[\]")
@@ -71,4 +74,5 @@ def test_no_two_rules_say_the_same() -> None:
 
 def test_every_code_is_given_by_some_rule() -> None:
     given = {row.code for rows in RULES.values() for row in rows} | {Code.EXPECTATION_MISSED}
+    given |= {row.code for row in ADVICE.values()}
     assert given == set(Code)

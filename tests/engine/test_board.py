@@ -8,7 +8,7 @@ import pytest
 
 from prober.engine.board import MEMORY, Board, Change, State
 from prober.model import Run
-from prober.reasons import Kind, Layer, Reason
+from prober.reasons import Family, Kind, Layer, Reason
 from tests.support.runs import failed_run, good_run, named
 
 CELL = named(Kind.TCP, "tcp", "l4/web/service")
@@ -112,3 +112,25 @@ def test_runs_of_cells_that_are_gone_or_changed_are_not_posted() -> None:
     b.set_cells([replace(CELL, timeout=CELL.timeout + 1)])
     assert b.post(CELL, (good(),)) is None
     assert b.post(replace(CELL, timeout=CELL.timeout + 1), ()) is None
+
+
+def test_beside_a_failing_cell_are_the_runs_of_its_target_and_family_since_it_fails() -> None:
+    """An older run proves nothing of what works in spite of the failure."""
+    more = [named(Kind.HTTP, "http", "web/web/pod"), named(Kind.HTTP, "http", "old/web/pod")]
+    elsewhere = [
+        named(Kind.TCP, "tcp", "l4/other/service"),
+        named(Kind.TCP, "tcp", "six/web/service", family=Family.IPV6),
+    ]
+    board = Board()
+    board.set_cells([CELL, *more, *elsewhere])
+    board.post(CELL, (bad(10),))
+    board.post(CELL, (bad(20),))
+    entry = board.entry(CELL.id)
+    assert entry is not None
+    assert list(board.beside(entry)) == []
+    runs = [good_run(cell, after=after) for cell, after in zip([*more, *elsewhere], (11, 9, 12, 12), strict=True)]
+    for run in runs:
+        board.post(run.cell, (run,))
+    assert list(board.beside(entry)) == [runs[0]]
+    board.set_cells([CELL, *elsewhere])
+    assert list(board.beside(entry)) == []

@@ -68,3 +68,23 @@ def test_a_case_of_several_addresses_names_each_of_them() -> None:
     [case] = ElementTree.fromstring(junit([Repeats((GOOD, other, GOOD, other))], HERE))[0]
     assert case.get("name") == "external ipv4"
     assert "climbed to: 192.0.2.7:5432 2/2 ok, 192.0.2.8:5432 0/2 ok" in (case[0].text or "")
+
+
+def filtered() -> tuple[Repeats, Repeats]:
+    """An echo that is not answered, and the port of the same address that is."""
+    echo = replace(make_cell(Kind.ICMP, "icmp", "192.0.2.7"), probe="ping", target="orders", path="external")
+    silent = Outcome(Layer.ICMP, Result.FAILED, 2.0, Reason.TIMEOUT, {"sent": 1})
+    run = replace(GOOD, cell=echo, ok=False, outcomes=(silent,), blame=Blame(Layer.ICMP, Reason.TIMEOUT))
+    return Repeats((run,)), Repeats((GOOD,))
+
+
+def test_advice_is_a_failure_and_says_so() -> None:
+    root = ElementTree.fromstring(junit(filtered(), HERE))
+    assert (root.get("failures"), root.get("skipped")) == ("1", None)
+    assert (root[0][0][0].get("message") or "").startswith("ICMP is filtered, the service works: ")
+
+
+def test_to_the_lenient_advice_is_a_case_that_was_skipped() -> None:
+    root = ElementTree.fromstring(junit(filtered(), HERE, lenient=True))
+    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("2", "0", "1")
+    assert root[0][0][0].tag == "skipped"

@@ -70,5 +70,5 @@ def test_a_verdict_is_one_flat_object() -> None:
     verdict = explain(RUN)
     assert verdict is not None
     shown = verdict_as_dict(verdict)
-    assert list(shown) == ["code", "layer", "reason", "says", "ruled_out", "next_check"]
+    assert list(shown) == ["code", "layer", "reason", "says", "ruled_out", "next_check", "advisory"]
     assert json.loads(compact(shown))["code"] == "service_without_endpoints"
