@@ -10,6 +10,8 @@ from prober.reasons import Kind, Layer, Reason
 from prober.units import human_bytes, human_seconds
 
 Facts = Iterator[str]
+#: Evidence of what a connection lost under a layer → how it is said.
+_LOST = (("retransmits", "sent again"), ("out_of_order", "out of order"), ("unacknowledged", "not acknowledged"))
 
 
 def highlights(run: Run, outcome: Outcome) -> tuple[str, ...]:
@@ -23,6 +25,10 @@ def highlights(run: Run, outcome: Outcome) -> tuple[str, ...]:
 
 
 def _common(outcome: Outcome) -> Facts:
+    if outcome.layer is not Layer.TCP:
+        for name, words in _LOST:
+            if segments := outcome.evidence.get(name):
+                yield f"{segments} segment{'s' if segments != 1 else ''} {words}"
     budget = outcome.evidence.get("budget", outcome.evidence.get("total_budget"))
     if isinstance(budget, float | int):
         yield f"budget {human_seconds(budget)}"

@@ -19,6 +19,8 @@ from prober.reasons import Layer, Reason, Result
 from prober.redact import redact
 
 log = logging.getLogger(__name__)
+#: Seconds within which no segment can be missed and sent again (tcp_input.c: two ticks at least, 200 ms usually).
+NOTICEABLE = 0.005
 #: Our own bugs that were logged: (layer, exception type, line).
 _logged: set[tuple[Layer, type, int]] = set()
 
@@ -164,6 +166,8 @@ async def _step(state: _Climb, layer: Layer, deadline: Deadline) -> None:
         result, reason = Result.FAILED, Reason.INTERNAL
         ascent.evidence["detail"] = f"{type(error).__name__}: {error}"
     took = None if result is Result.SKIPPED else _timed(ascent, perf_counter() - began)
+    if took is not None and took > NOTICEABLE and ascent.lost is not None:
+        ascent.evidence |= ascent.lost.since(waiting=reason is Reason.TIMEOUT)
     state.outcomes.append(Outcome(layer, result, took, reason, redact(ascent.evidence, ascent.hidden)))
 
 

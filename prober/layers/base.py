@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from prober.model import Cell, Evidence
 from prober.reasons import Layer, Reason
+from prober.wire.losses import LossWatch
 from prober.wire.stream import Stream, times_of
 
 Clock = Literal["kernel", "user"]
@@ -79,15 +80,16 @@ class Ascent:
     """The state of one climb, handed from rung to rung.
 
     `address` and `port` are where the connection goes: preset for a literal, else set from `addresses`, which the
-    dns rung fills. `stream` is what tcp opened, proxy passed through and tls wrapped. A rung that knows the network's
+    dns rung fills. `stream` is what tcp opened, proxy passed through and tls wrapped; `lost` counts what its connection
+    loses. A rung that knows the network's
     time better than the engine's stopwatch around it calls `took`, which sets `seconds`, `waited` (as much, or more:
     pauses on purpose, other connections) and `clock`. An http rung whose answer is to be followed sets `onward`,
     and judges nothing: that waits for the last answer. `until` is when the engine will end the climb, on the loop's
     clock: for protocols that tell their peer.
     """
 
-    __slots__ = ("address", "addresses", "alpn", "cell", "clock", "evidence", "hidden", "kit", "onward", "phases",
-                 "port", "seconds", "stream", "until", "waited")  # fmt: skip
+    __slots__ = ("address", "addresses", "alpn", "cell", "clock", "evidence", "hidden", "kit", "lost", "onward",
+                 "phases", "port", "seconds", "stream", "until", "waited")  # fmt: skip
 
     def __init__(self, cell: Cell, kit: Kit, until: float | None = None) -> None:
         self.cell = cell
@@ -97,6 +99,7 @@ class Ascent:
         self.address: str | None = None
         self.port: int = cell.endpoint.first_hop[1]
         self.stream: Stream | None = None
+        self.lost: LossWatch | None = None
         self.alpn: str | None = None
         self.phases: dict[str, float] = {}
         self.onward: Onward | None = None

@@ -21,6 +21,7 @@ from prober.addresses import literal_family
 from prober.reasons import Family
 from prober.wire.core import WATCHING, latest_departure
 from prober.wire.errqueue import LINUX, IcmpError, queue_errors, read_error_queue
+from prober.wire.losses import TICK, Losses
 from prober.wire.marks import PLAIN, Marks, mark
 from prober.wire.ready import readable, writable
 from prober.wire.stamps import ANCILLARY_BYTES, Instant, elapsed, kernel_stamp, stamp_both_ways, stamp_receipt
@@ -116,7 +117,7 @@ class TcpStream:
     The kernel stamps what it receives (socket(7) SO_TIMESTAMPNS), where the platform can.
     """
 
-    __slots__ = ("_departures", "_loop", "_prepared", "asked", "connected", "socket", "times")
+    __slots__ = ("_departures", "_loop", "_out_of_order", "_prepared", "asked", "connected", "socket", "times")
 
     def __init__(
         self, sock: socket.socket, loop: asyncio.AbstractEventLoop, asked: Instant, connected: TcpInfo | None
@@ -130,6 +131,7 @@ class TcpStream:
         self._loop = loop
         self._prepared = False
         self._departures = False
+        self._out_of_order = 0
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """See Stream.receive."""
@@ -146,9 +148,26 @@ class TcpStream:
                 self.times.arrived(perf_counter(), kernel=False)
                 raise
             else:
-                after, kernel = elapsed(self.asked, Instant.now(), kernel_stamp(ancillary))
-                self.times.arrived(self.asked.monotonic + after, kernel=kernel)
+                now = Instant.now()
+                after, kernel = elapsed(self.asked, now, kernel_stamp(ancillary))
+                at = self.asked.monotonic + after
+                age = now.monotonic - at
+                if kernel and age > TICK and (closed := self._gap_closed(age)) is not None:
+                    at, kernel = now.monotonic - closed, False
+                self.times.arrived(at, kernel=kernel)
                 return data
+
+    def _gap_closed(self, age: float) -> float | None:
+        """How many seconds ago a gap in the stream was closed whose closing is later than a stamp of this `age`.
+
+        The stamp is that of the last segment in line, and where one before it was lost, it had come while that one was
+        still missing. None if the stamp is the latest.
+        """
+        losses = Losses.of(self.socket)
+        if losses is None or losses.out_of_order == self._out_of_order:
+            return None
+        self._out_of_order = losses.out_of_order
+        return max(0.0, losses.quiet - TICK) if age > losses.quiet + TICK else None
 
     async def send(self, data: bytes) -> None:
         """See Stream.send."""

@@ -52,6 +52,8 @@ DNS_RUN = replace(RUN, cell=make_cell(Kind.DNS, "dns", "10.96.0.10", resource="w
         (Layer.GRPC, {"grpc_status": "UNAVAILABLE", "message": "no"}, ("UNAVAILABLE", "no")),
         (Layer.TCP, {"budget": 0.002}, ("budget 2.0 ms",)),
         (Layer.TCP, {"detail": "why"}, ("why",)),
+        (Layer.TLS, {"retransmits": 1, "out_of_order": 2}, ("1 segment sent again", "2 segments out of order")),
+        (Layer.GRPC, {"unacknowledged": 1}, ("1 segment not acknowledged",)),
         (Layer.HTTP, {}, ("first byte 15.0 ms",)),
     ],
 )  # fmt: skip

@@ -194,7 +194,7 @@ def test_the_schedule_keeps_the_order_of_each_interface_alone() -> None:
 
 _V4 = bytes.fromhex("4500003400000000 4006 0000 0a2a010a 0a2a020c")
 _V6 = bytes.fromhex("60000000 0014 06 40") + bytes(15) + b"\1" + bytes(15) + b"\2"
-_TCP = bytes.fromhex("9c40 1f90 00000000 00000000 5002 0000 0000 0000")
+_TCP = bytes.fromhex("9c40 1f90 00000007 00000000 5002 0000 0000 0000")
 _UDP, _ECHO = bytes.fromhex("9c40 1f90 0020 0000"), bytes.fromhex("0800 0000 1234 0001")
 _V4_ENDS = ("10.42.1.10", 40000, "10.42.2.12", 8080)
 
@@ -202,8 +202,8 @@ _V4_ENDS = ("10.42.1.10", 40000, "10.42.2.12", 8080)
 @pytest.mark.parametrize(
     ("head", "header"),
     [
-        (_V4 + _TCP, Header("tcp", *_V4_ENDS, SYN, 12)),
-        (_V6 + _TCP, Header("tcp", "::1", 40000, "::2", 8080, SYN, 0)),
+        (_V4 + _TCP, Header("tcp", *_V4_ENDS, SYN, 12, 7)),
+        (_V6 + _TCP, Header("tcp", "::1", 40000, "::2", 8080, SYN, 0, 7)),
         (_V4[:9] + b"\x11" + _V4[10:] + _UDP, Header("udp", *_V4_ENDS, 0, 24)),
         (_V4[:9] + b"\x01" + _V4[10:] + _ECHO, Header("icmp", "10.42.1.10", 0x1234, "10.42.2.12", 0x1234, 0, 32)),
         (_V6[:6] + b"\x2c" + _V6[7:] + bytes(8), Header("44", "::1", 0, "::2", 0, 0, 20)),

@@ -183,3 +183,18 @@ def test_a_busy_neighbour_on_the_core_is_in_no_layers_time(lab: LabProcess) -> N
             assert_true(climb_held_up(lab, 0.005, *pinned))
         finally:
             neighbour.kill()
+
+
+@pytest.mark.parametrize("family", Family)
+def test_an_answer_takes_until_its_missing_segment_has_come(lab: LabProcess, family: Family) -> None:
+    """The long first segment of the server's flight is held, the short one behind it passes and has the older stamp."""
+    with DelayTool(lab.command(plan.CLIENT.node.name), match=["-m", "length", "--length", "1000:"]) as tool:
+        tool.hold(0.05)
+        (run,) = climb(lab, ["tls"], "--probe", f"tls-{family}", timeout=4.0)
+        first, *_ = tool.record().passages  # the server sends it again meanwhile, and that is held too
+    tls = run["layers"][-1]
+    assert run["ok"]
+    assert first.actual <= tls["seconds"] <= run["seconds"]
+    assert tls["evidence"]["local_seconds"] < 0.05
+    assert tls["evidence"]["out_of_order"] == 1
+    assert tls["evidence"]["clock"] == "user"

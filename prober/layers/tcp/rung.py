@@ -11,6 +11,7 @@ from prober.layers.base import Ascent, Failed
 from prober.options import Step
 from prober.reasons import Reason
 from prober.wire.errqueue import IcmpError
+from prober.wire.losses import LossWatch
 from prober.wire.marks import PLAIN, Marks
 from prober.wire.tcp import Attempt, ConnectFailed, SourceFailed, TcpInfo, TcpStream, has_source, open_tcp
 
@@ -78,6 +79,7 @@ async def connect(ascent: Ascent) -> None:
             ascent.took(handshake, kernel=True)
     if steps := ascent.cell.options.tcp.steps:
         await _converse(ascent, stream, steps)
+    ascent.lost = LossWatch(stream.socket, 0 if info is None else info.retransmits)
 
 
 def _note(ascent: Ascent, info: TcpInfo) -> None:

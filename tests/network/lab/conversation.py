@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.network.lab.passage import FIN, Passage
+from tests.network.lab.passage import FIN, SYN, Header, Passage
 
 _UDP, _TCP, _ICMP = "udp", "tcp", "icmp"
+_HALF = 1 << 31  # of the sequence numbers
 
 
 class Exchange(NamedTuple):
@@ -27,6 +28,19 @@ class Exchange(NamedTuple):
         """Seconds that it took, to each segment of the answer."""
         asked, *answer = self.held
         return [passage.left - asked.came for passage in answer if passage.left is not None]
+
+    @property
+    def complete(self) -> float:
+        """Seconds until all of the answer's data had been let go, in whatever order and however often it was sent."""
+        asked, *answer = self.held
+        spans = [(_ahead(passage.header, answer[0].header), passage.header.size, passage.left or asked.came)
+                 for passage in answer if passage.header.size]  # fmt: skip
+        reached, begin, end = 0.0, min(at for at, _, _ in spans), max(at + size for at, size, _ in spans)
+        while begin < end:  # what comes next in line, in the copy that came first
+            reaching = [(left, at + size) for at, size, left in spans if at <= begin < at + size]
+            left, begin = min(reaching)
+            reached = max(reached, left)
+        return reached - asked.came
 
     def beside(self, seconds: float, rounding: float) -> float:
         """By how much `seconds` are more than it took: to the last segment that had been let go by then."""
@@ -58,15 +72,39 @@ class Conversation:
                   and (passage.header.size or passage.header.flags & FIN)]  # fmt: skip
         return Exchange((asked, *answer))
 
+    @property
+    def syns(self) -> int:
+        """SYNs that the vantage sent."""
+        return sum(bool(passage.header.flags & SYN) for passage in self.there)
+
+    def repeated(self, *, back: bool = False) -> int:
+        """Segments with a SYN or data that were sent again by the vantage, or by the server on its way `back`."""
+        count, first, reached = 0, None, 0
+        for passage in self.back if back else self.there:
+            header = passage.header
+            if length := header.size + bool(header.flags & SYN):
+                first = first or header
+                at = _ahead(header, first)
+                count += at < reached
+                reached = max(reached, at + length)
+        return count
+
+
+def _ahead(header: Header, other: Header) -> int:
+    """By how many bytes `header` is ahead of another one of the same direction (RFC 9293 section 3.4)."""
+    return (header.sequence - other.sequence + _HALF) % (2 * _HALF) - _HALF
+
 
 def conversations(passages: Iterable[Passage], vantage: Collection[str]) -> list[Conversation]:
-    """Those that one of the addresses `vantage` began, in the order of their first packets."""
+    """Those that one of the addresses `vantage` began meanwhile, in the order of their first packets."""
     found: dict[tuple[str, str, int, str, int], Conversation] = {}
     for passage in sorted(passages, key=lambda each: each.came):
         header = passage.header
         if header.protocol not in (_TCP, _UDP, _ICMP):
             continue
         if header.source in vantage:
+            if header.flow not in found and header.protocol == _TCP and not header.flags & SYN:
+                continue  # the end of one that began before
             port = 0 if header.protocol == _ICMP else header.destination_port
             begun = found.setdefault(header.flow, Conversation(header.protocol, header.destination, port))
             begun.there.append(passage)

@@ -13,7 +13,7 @@ SYN, ACK, FIN = 0x02, 0x10, 0x01
 class Header(NamedTuple):
     """Whose packet it was. Echo messages have their identifier on both sides, in the place of the port.
 
-    `size` is the length of what TCP or UDP carried, or of the ICMP message; `flags` those of TCP, else 0.
+    `size` is the length of what TCP or UDP carried, or of the ICMP message; `flags` and `sequence` are TCP's, else 0.
     """
 
     protocol: str
@@ -23,6 +23,7 @@ class Header(NamedTuple):
     destination_port: int
     flags: int = 0
     size: int = 0
+    sequence: int = 0
 
     @property
     def back(self) -> tuple[str, str, int, str, int]:
@@ -54,7 +55,8 @@ def header_of(packet: bytes) -> Header:
         return Header(name, ends[0], identifier, ends[1], identifier, 0, length)
     ports = int.from_bytes(inner[:2]), int.from_bytes(inner[2:4])
     if protocol == _TCP:
-        return Header(name, ends[0], ports[0], ends[1], ports[1], inner[13], length - (inner[12] >> 4) * 4)
+        size, sequence = length - (inner[12] >> 4) * 4, int.from_bytes(inner[4:8])
+        return Header(name, ends[0], ports[0], ends[1], ports[1], inner[13], size, sequence)
     return Header(name, ends[0], ports[0], ends[1], ports[1], 0, length - 8 if protocol == _UDP else length)
 
 
