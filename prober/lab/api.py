@@ -1,4 +1,4 @@
-"""The API server look-alike over TLS: health, version, EndpointSlices, and Status bodies for everything else."""
+"""The API server look-alike over TLS: health, version, discovery, EndpointSlices, and Status bodies for the rest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,19 @@ from prober.lab.http1 import serve_http1
 from prober.lab.http2 import serve_http2
 from prober.lab.switches import Switches
 
-_SLICES = re.compile(r"/apis/discovery\.k8s\.io/v1(?:/namespaces/([^/]+))?/endpointslices")
+_GROUP = {"groupVersion": "discovery.k8s.io/v1", "version": "v1"}
+_RESOURCE = {"name": "endpointslices", "singularName": "endpointslice", "namespaced": True, "kind": "EndpointSlice",
+             "verbs": ["get", "list", "watch"]}  # fmt: skip
+#: What clients ask before they ask for anything: which groups, versions and resources there are.
+_DISCOVERY: dict[str, dict[str, Any]] = {
+    "/api": {"kind": "APIVersions", "versions": ["v1"]},
+    "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": []},
+    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [
+        {"name": "discovery.k8s.io", "versions": [_GROUP], "preferredVersion": _GROUP}]},
+    "/apis/discovery.k8s.io/v1": {"kind": "APIResourceList", "apiVersion": "v1",
+                                  "groupVersion": "discovery.k8s.io/v1", "resources": [_RESOURCE]},
+}  # fmt: skip
+_SLICES = re.compile(r"/apis/discovery\.k8s\.io/v1(?:/namespaces/([^/]+))?/endpointslices(?:/([^/]+))?")
 _HEALTH = {"/livez", "/readyz", "/healthz"}
 _CHECKS = ("ping", "log", "etcd", "informer-sync", "poststarthook/start-apiextensions-controllers")
 _VERSION = {"major": "1", "minor": "35", "gitVersion": "v1.35.0", "platform": "linux/amd64"}
@@ -83,8 +95,12 @@ class ApiServer:
             return status_body(500, "etcdserver: request timed out")
         if request.path == "/version":
             return as_json(200, _VERSION)
-        if (match := _SLICES.fullmatch(request.path)) is not None:
+        if request.path in _DISCOVERY:
+            return as_json(200, _DISCOVERY[request.path])
+        if (match := _SLICES.fullmatch(request.path)) is not None and match[2] is None:
             return self._endpoint_slices(match[1] or "", request)
+        if match is not None and (slice_ := self._slices.get(match[1] or "", match[2])) is not None:
+            return as_json(200, slice_)
         return status_body(404, "the server could not find the requested resource")
 
     def _endpoint_slices(self, namespace: str, request: Request) -> Response:

@@ -79,6 +79,11 @@ class EndpointSlices:
             self._write(key)
             self._changed.notify_all()
 
+    def get(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """One slice by its name, if there is one."""
+        slice_ = self._current.get(name)
+        return slice_ if slice_ is not None and slice_["metadata"]["namespace"] == namespace else None
+
     def listing(self, selection: Selection) -> dict[str, Any]:
         """An EndpointSliceList."""
         items = [slice_ for slice_ in self._current.values() if selection.takes(slice_)]

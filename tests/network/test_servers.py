@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 
 import pytest
@@ -122,6 +123,29 @@ def test_a_row_says_a_sentence_and_blames_what_a_layer_can_fail_for(fault: Fault
     assert re.fullmatch(r"[A-Z].*[^.]\.", fault.says)
     assert len(fault.signature) == len(KINDS)
     assert set(fault.signature) <= set(LETTERS)
-    assert bool(fault.blame) == (set(fault.signature) != {"+"})
+    assert fault.blame or set(fault.signature) == {"+"}
     for layer, reasons in fault.blame.items():
         assert set(reasons) <= {*REASONS[layer], *COMMON_FAILURES} - {Reason.INTERNAL, Reason.CANCELLED}
+
+
+@pytest.mark.parametrize("family", Family)
+def test_kubectl_finds_its_way_to_the_endpoint_slices(lab: LabProcess, family: Family) -> None:
+    """Discovery, a list over all namespaces, one slice by its name, a raw request, and a right that is missing."""
+    account = str(ACCOUNT)
+    server = f"https://{_host(plan.SERVICES['kubernetes'].address(family))}"
+    token = (lab.root / ACCOUNT.relative_to("/") / "token").read_text(encoding="ascii")
+
+    def kubectl(*command: str) -> subprocess.CompletedProcess[str]:
+        options = (f"--server={server}", f"--token={token}", f"--certificate-authority={account}/ca.crt")
+        return lab.run("client", require_tool("kubectl"), *options, "--cache-dir=/run/kubectl", *command)
+
+    one = kubectl("get", "endpointslice", "-n", "app", "web-both-ipv6", "-o", "jsonpath={.endpoints[*].addresses[0]}")
+    assert one.stdout.split() == [pod.address(Family.IPV6) for pod in plan.SERVICES["web-both"].pods], one.stderr
+    listed = kubectl("get", "endpointslices", "-A", "-o", "jsonpath={.items[*].metadata.name}")
+    assert len(listed.stdout.split()) == len(plan.SERVICES) * len(Family), listed.stderr
+    assert kubectl("get", "--raw", "/readyz").stdout == "ok"
+    lab.ask(fault="api-403-rbac", on=True)
+    try:
+        assert "Forbidden" in kubectl("get", "--raw", "/readyz").stderr
+    finally:
+        lab.ask(fault="api-403-rbac", on=False)
