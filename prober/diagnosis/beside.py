@@ -1,13 +1,13 @@
 """What a failed run says beside the runs of its neighbours: is the target down, or is echo alone not answered? Pure.
 
 Filtered echo is the one failure that harms nobody: many policies and clouds drop ICMP. So where echo fails and all
-else that is climbed to the same address holds, the verdict is advice and no alarm.
+else at the same address holds, whichever target it belongs to, the verdict is advice and no alarm.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 
 from prober.diagnosis.codes import Code
@@ -15,7 +15,7 @@ from prober.diagnosis.facts import Facts
 from prober.diagnosis.row import Row
 from prober.diagnosis.run import explain, hidden
 from prober.model import Cell, Run, Verdict
-from prober.reasons import Family, Kind, Layer, Reason
+from prober.reasons import Kind, Layer, Reason
 from prober.units import host_port, human_seconds
 
 #: Most neighbours that a verdict names.
@@ -48,7 +48,7 @@ ADVICE = {
 
 
 def explain_beside(run: Run, beside: Iterable[Run]) -> Verdict | None:
-    """What `run` says, given runs of its target in its family; None if it is ok.
+    """What `run` says, given other runs to its address and of its target; None if it is ok.
 
     Those `beside` it must not be older than the failure: they have to show what works in spite of it. They are looked
     at only where they may matter.
@@ -69,19 +69,24 @@ def explain_beside(run: Run, beside: Iterable[Run]) -> Verdict | None:
 
 
 def _what_holds(run: Run, beside: Iterable[Run]) -> Sequence[Run]:
-    """The runs that were answered from the address that does not answer echo; none where anything there is amiss."""
+    """The runs that were answered from the address that does not answer echo; none where something there is amiss."""
     held = []
     for other in beside:
-        if other is run or (other.address != run.address and other.cell.path != run.cell.path):
+        ours, there = _belongs_together(run.cell, other.cell), other.address == run.address
+        if other is run or not (there or (ours and other.cell.path == run.cell.path)):
             continue
         if other.cell.kind is Kind.ICMP:
-            if other.ok and other.address == run.address:
+            if other.ok and there:
                 return ()  # some echoes are answered: it is loss, or a size
-        elif not other.ok or _lost_something(other):
+        elif _lost_something(other) or not (other.ok or (not ours and _was_answered(other))):
             return ()
-        elif other.address == run.address and _was_answered(other):
+        elif there and _was_answered(other):
             held.append(other)
     return held
+
+
+def _belongs_together(cell: Cell, other: Cell) -> bool:
+    return cell.target == other.target and cell.family is other.family
 
 
 def _was_answered(run: Run) -> bool:
@@ -98,20 +103,22 @@ def _lost_something(run: Run) -> bool:
 def _proof(run: Run) -> str:
     """`HTTP to 10.0.0.1:80 (1.1 ms) holds.`"""
     where = host_port(run.address or "", run.port) if run.port else run.address
-    return f"{run.outcomes[-1].layer.upper()} to {where} ({human_seconds(run.seconds)}) holds."
+    layer = run.outcomes[-1].layer if run.ok else Layer.DNS if run.cell.kind is Kind.DNS else Layer.TCP
+    return f"{layer.upper()} to {where} ({human_seconds(run.seconds)}) holds."
 
 
 class Together:
     """Runs that were climbed at the same time: each is explained beside the others."""
 
     def __init__(self, runs: Iterable[Run]) -> None:
-        self._beside: dict[tuple[str, Family], list[Run]] = defaultdict(list)
+        self._beside: dict[Hashable, list[Run]] = defaultdict(list)
         for run in runs:
-            self._beside[_group(run.cell)].append(run)
+            for key in _keys(run):
+                self._beside[key].append(run)
 
     def explain(self, run: Run) -> Verdict | None:
         """What `run` says; None if it is ok."""
-        return explain_beside(run, self._beside[_group(run.cell)])
+        return explain_beside(run, (other for key in _keys(run) for other in self._beside[key]))
 
     def advisory(self, run: Run) -> bool:
         """Whether `run` failed in a way that harms nobody."""
@@ -119,5 +126,7 @@ class Together:
         return verdict is not None and verdict.advisory
 
 
-def _group(cell: Cell) -> tuple[str, Family]:
-    return cell.target, cell.family
+def _keys(run: Run) -> tuple[Hashable, ...]:
+    """Two runs that share one may have something to say of each other."""
+    target = (run.cell.target, run.cell.family)
+    return (target,) if run.address is None else (target, run.address)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from prober.model import Cell, Run
-from prober.reasons import Family
 
 #: Runs remembered per cell, and at most by the whole board: a run with its evidence is some 2 kB.
 MEMORY = 20
@@ -57,14 +56,14 @@ class Board:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._targets: dict[tuple[str, Family], list[Entry]] = {}
+        self._beside: dict[Hashable, dict[str, Entry]] = defaultdict(dict)
 
     def set_cells(self, cells: Sequence[Cell]) -> None:
         """Take on a new matrix: equal cells keep their entry, changed ones start anew, vanished ones are gone."""
         before = self._entries
         self._entries = {}
         memory = max(2, min(MEMORY, WHOLE_MEMORY // max(1, len(cells))))
-        self._targets = {}
+        self._beside.clear()
         for cell in cells:
             entry = before.get(cell.id)
             if entry is None or entry.cell != cell:
@@ -72,14 +71,15 @@ class Board:
             if entry.recent.maxlen != memory:
                 entry.recent = deque(entry.recent, maxlen=memory)
             self._entries[cell.id] = entry
-            self._targets.setdefault((cell.target, cell.family), []).append(entry)
+            for key in _keys(entry):
+                self._beside[key][cell.id] = entry
 
     def post(self, cell: Cell, runs: tuple[Run, ...]) -> Change | None:
         """Record one firing. None where the cell has left the matrix meanwhile, or changed."""
         entry = self._entries.get(cell.id)
         if entry is None or not runs or (entry.cell is not cell and entry.cell != cell):
             return None
-        entry.latest = runs
+        self._keep(entry, runs)
         entry.recent.extend(runs)
         before = entry.state
         if any(run.ours for run in runs):
@@ -96,11 +96,31 @@ class Board:
         return self._entries.get(cell_id)
 
     def beside(self, entry: Entry) -> Iterator[Run]:
-        """The latest runs of other cells of its target and family, but for those that are older than its state."""
-        for other in self._targets.get((entry.cell.target, entry.cell.family), ()):
+        """The latest runs of other cells to its address, and of those of its target and family, but for those that are
+        older than its state."""
+        others = {name: other for key in _keys(entry) for name, other in self._beside[key].items()}
+        for other in others.values():
             if other is not entry:
                 yield from (run for run in other.latest if entry.since is None or run.started_at >= entry.since)
+
+    def _keep(self, entry: Entry, runs: tuple[Run, ...]) -> None:
+        """Make `runs` the latest ones, and the entry be found by their addresses."""
+        before = _keys(entry)
+        entry.latest = runs
+        if (after := _keys(entry)) != before:
+            for key in before - after:
+                found = self._beside[key]
+                found.pop(entry.cell.id, None)
+                if not found:
+                    del self._beside[key]
+            for key in after - before:
+                self._beside[key][entry.cell.id] = entry
 
     def entries(self) -> Iterable[Entry]:
         """All entries, in the order of the configuration."""
         return self._entries.values()
+
+
+def _keys(entry: Entry) -> frozenset[Hashable]:
+    """By what an entry is found beside others: its target and family, and where its latest runs went."""
+    return frozenset(((entry.cell.target, entry.cell.family), *(run.address for run in entry.latest if run.address)))

@@ -28,7 +28,7 @@ ECHO = at(make_cell(Kind.ICMP, "icmp", HOST))
 HTTP = at(make_cell(Kind.HTTP, "http", HOST, 8080))
 TCP = at(make_cell(Kind.TCP, "tcp", HOST, 5432))
 DNS = at(make_cell(Kind.DNS, "dns", HERE, 53, resource="x."))
-POD = at(HTTP, path="pod")
+POD, OTHER = at(HTTP, path="pod"), at(HTTP, target="other")
 REFUSED = (Reason.REFUSED, {})
 
 
@@ -55,6 +55,11 @@ ADVISED = Code.ICMP_FILTERED
     ([a_run(DNS, address=HERE, dns=HELD)], ADVISED),
     ([http(cell=POD)], ADVISED),
     ([http(), http(THERE, POD, tcp=REFUSED)], ADVISED),
+    # so does another target there, be it well or not
+    ([http(cell=OTHER)], ADVISED),
+    ([http(cell=OTHER, http=(Reason.STATUS, {"status": 503}))], ADVISED),
+    ([http(), http(THERE, OTHER, tcp=REFUSED)], ADVISED),
+    ([http(), http(cell=OTHER, tcp=(Reason.TIMEOUT, {}))], ALARM),
     # nothing does
     ([], ALARM),
     ([http(THERE)], ALARM),
@@ -116,11 +121,11 @@ def test_other_layers_and_good_runs_are_explained_as_ever() -> None:
     assert explain_beside(http(), [broken]) is None
 
 
-def test_neighbours_are_of_the_same_target_and_family() -> None:
-    six = replace(echo(), cell=replace(ECHO, family=Family.IPV6))
-    elsewhere = replace(echo(), cell=at(ECHO, target="other"))
-    together = Together([echo(), http(), six, elsewhere])
-    assert [together.advisory(run) for run in (echo(), six, elsewhere, http())] == [True, False, False, False]
+def test_neighbours_are_those_at_the_address_and_of_the_target() -> None:
+    six = replace(echo(), cell=replace(ECHO, family=Family.IPV6), address="2001:db8::7")
+    other = replace(echo(), cell=at(ECHO, target="other"))
+    together = Together([echo(), http(), six, other])
+    assert [together.advisory(run) for run in (echo(), six, other, http())] == [True, False, True, False]
 
 
 def test_secrets_stay_hidden_in_advice() -> None:

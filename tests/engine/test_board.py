@@ -114,23 +114,25 @@ def test_runs_of_cells_that_are_gone_or_changed_are_not_posted() -> None:
     assert b.post(replace(CELL, timeout=CELL.timeout + 1), ()) is None
 
 
-def test_beside_a_failing_cell_are_the_runs_of_its_target_and_family_since_it_fails() -> None:
+def test_beside_a_failing_cell_are_the_runs_of_its_target_and_to_its_address_since_it_fails() -> None:
     """An older run proves nothing of what works in spite of the failure."""
-    more = [named(Kind.HTTP, "http", "web/web/pod"), named(Kind.HTTP, "http", "old/web/pod")]
-    elsewhere = [
-        named(Kind.TCP, "tcp", "l4/other/service"),
-        named(Kind.TCP, "tcp", "six/web/service", family=Family.IPV6),
-    ]
+    pod, old = named(Kind.HTTP, "http", "web/web/pod"), named(Kind.HTTP, "http", "old/web/pod")
+    other, six = named(Kind.TCP, "tcp", "l4/other/service"), named(Kind.TCP, "tcp", "l4/web/six", family=Family.IPV6)
     board = Board()
-    board.set_cells([CELL, *more, *elsewhere])
+    board.set_cells([CELL, pod, old, other, six])
     board.post(CELL, (bad(10),))
     board.post(CELL, (bad(20),))
     entry = board.entry(CELL.id)
     assert entry is not None
     assert list(board.beside(entry)) == []
-    runs = [good_run(cell, after=after) for cell, after in zip([*more, *elsewhere], (11, 9, 12, 12), strict=True)]
+    runs = [
+        replace(good_run(pod, after=11), address="192.0.2.8"), good_run(old, after=9), good_run(other, after=12),
+        replace(good_run(six, after=12), address="2001:db8::7"),
+    ]  # fmt: skip
     for run in runs:
         board.post(run.cell, (run,))
+    assert sorted(board.beside(entry), key=runs.index) == [runs[0], runs[2]]
+    board.post(other, (replace(good_run(other, after=22), address="192.0.2.9"),))
     assert list(board.beside(entry)) == [runs[0]]
-    board.set_cells([CELL, *elsewhere])
+    board.set_cells([CELL, other])
     assert list(board.beside(entry)) == []

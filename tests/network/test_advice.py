@@ -14,6 +14,7 @@ import pytest
 from prober.reasons import Family
 from tests.network import peer
 from tests.network.lab import plan
+from tests.network.lab.probes import CONFIG_FILE
 from tests.network.lab.process import LabProcess
 from tests.network.watched import PodProber, helper, prober_in_pod
 from tests.support.process import PATIENCE
@@ -63,6 +64,15 @@ def test_once_says_that_the_service_works_and_lets_the_user_decide_what_that_is_
     assert (report.get("failures"), report.get("skipped")) == ("0", "2")
     with _fault(lab, "l3-drop"):
         assert lab.prober(*command, "--lenient").returncode == 1
+
+
+def test_what_holds_may_belong_to_another_target(lab: LabProcess) -> None:
+    command = ("once", "-c", str(CONFIG_FILE), "--probe", "icmp", "--probe", "http", "--lenient")
+    with _fault(lab, "l3-icmp-filtered"):
+        done = lab.prober(*command)
+    assert done.returncode == 0, done.stdout
+    for family in Family:
+        assert f"○ icmp/echo-{family}/pod/{family}\n" in done.stdout
 
 
 def test_the_service_advises_once_others_have_shown_that_they_work(lab: LabProcess, config: Path) -> None:
