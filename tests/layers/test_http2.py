@@ -206,6 +206,13 @@ async def test_a_body_that_breaks_its_content_length_is_a_violation() -> None:
     assert http(await once(handler)).reason is Reason.PROTOCOL
 
 
+async def test_a_tls_server_that_hangs_up_on_http2_in_the_clear_is_named() -> None:
+    """Its alert is shorter than the head of a frame."""
+    async with serving(says(b"\x15\x03\x03\0\x02\x02\x32")) as server:
+        outcome = http(await probe(server.address, server.port, version="2"))
+    assert (outcome.reason, outcome.evidence["peer_speaks"]) == (Reason.PROTOCOL, "TLS")
+
+
 @pytest.mark.parametrize(("handler", "version", "speaks"), [
     (says(response()), "2", "HTTP/1.x"),
     (speaks_http2(Http2Peer.flush), "1.1", "HTTP/2"),

@@ -135,11 +135,22 @@ def resets(sock: socket.socket) -> None:
     reset(sock)
 
 
+def says_goodbye(sock: socket.socket) -> None:
+    sock.recv(65536)
+    sock.sendall(b"\x15\x03\x03\0\2\1\0")  # the alert close_notify
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     ("handler", "reason"),
-    [(says_http, Reason.NOT_TLS), (hangs_up, Reason.CLOSED), (resets, Reason.RESET), (read_to_the_end, Reason.TIMEOUT)],
-    ids=["plaintext", "hangs-up", "resets", "silent"],
+    [
+        (says_http, Reason.NOT_TLS),
+        (hangs_up, Reason.CLOSED),
+        (says_goodbye, Reason.CLOSED),
+        (resets, Reason.RESET),
+        (read_to_the_end, Reason.TIMEOUT),
+    ],
+    ids=["plaintext", "hangs-up", "says-goodbye", "resets", "silent"],
 )
 async def test_a_peer_without_tls_is_told_apart(
     files: CertificateFiles, family: Family, handler: Talk, reason: Reason

@@ -10,7 +10,7 @@ from typing import Final
 
 from prober.layers.base import Ascent, Failed
 from prober.layers.excerpt import shown
-from prober.layers.grpc.judge import Metadata, ended_as_expected, refused, rest_of
+from prober.layers.grpc.judge import Metadata, ended_as_expected, message_of, refused, rest_of
 from prober.layers.http.judge import body_complaint
 from prober.model import Endpoint
 from prober.reasons import Reason
@@ -92,7 +92,7 @@ async def _call(ascent: Ascent, talk: Talk, metadata: Metadata, method: Method) 
     answer = await talk.unary(method.path, request, metadata, rest_of(ascent))
     ended_as_expected(ascent, talk, answer, health=False)
     if answer.code == "OK":
-        _judge_message(ascent, method, answer.payload)
+        _judge_message(ascent, method, message_of(answer))
 
 
 def _judge_message(ascent: Ascent, method: Method, payload: bytes) -> None:

@@ -70,6 +70,13 @@ def rest_of(ascent: Ascent) -> float | None:
     return None if ascent.until is None else max(0.001, ascent.until - get_running_loop().time())
 
 
+def message_of(answer: Answer) -> bytes:
+    """The message of a call that ended with OK. Without one it is no unary call of gRPC, whatever its status says."""
+    if answer.payload is None:
+        raise Failed(Reason.NOT_GRPC, "OK, and no message")
+    return answer.payload
+
+
 def judge_status(ascent: Ascent, message: bytes) -> None:
     """Hold a HealthCheckResponse: only SERVING will do."""
     try:

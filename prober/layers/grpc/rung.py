@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from prober.layers.base import Ascent, Failed
 from prober.layers.grpc.call import call_method
-from prober.layers.grpc.judge import Metadata, broken_reason, ended_as_expected, judge_status, rest_of
+from prober.layers.grpc.judge import Metadata, broken_reason, ended_as_expected, judge_status, message_of, rest_of
 from prober.layers.grpc.watch import watch
 from prober.layers.http.rung import authority, broken_off
 from prober.options import reveal
@@ -68,7 +68,7 @@ async def _health(ascent: Ascent, talk: Talk, metadata: Metadata) -> None:
     answer = await talk.unary(CHECK, health_request(service), metadata, rest_of(ascent))
     ended_as_expected(ascent, talk, answer, health=True)
     if answer.code == "OK":
-        judge_status(ascent, answer.payload)
+        judge_status(ascent, message_of(answer))
 
 
 def _broken(ascent: Ascent, talk: Talk, broken: HttpBroken) -> Failed:

@@ -28,7 +28,7 @@ class Answer:
     code: str
     message: str = ""
     trailers: tuple[tuple[str, str | bytes], ...] = ()
-    payload: bytes = b""
+    payload: bytes | None = None
 
     def shown_trailers(self) -> dict[str, str]:
         """The trailers as people may see them: binary ones as base64, without what is said elsewhere."""

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Final
 
 from prober.reasons import Reason
-from prober.wire.http.errors import HttpBroken, broken_by
+from prober.wire.http.errors import HttpBroken, broken_by, peer_speaks
 from prober.wire.http.record import Record
 from prober.wire.stream import Stream, times_of
 
@@ -116,6 +116,9 @@ class Guard:
         """The peer ended the stream too early: say where."""
         if self.record.status is not None:
             return HttpBroken(Reason.CLOSED, "closed by the peer inside the body")
+        speaks = peer_speaks(self.first)
+        if speaks is not None and not speaks.startswith("HTTP/"):  # too little of it to tell before
+            return HttpBroken(Reason.PROTOCOL, f"the peer speaks {speaks}, not HTTP", {"peer_speaks": speaks})
         where = "inside the head of the response" if self.first else "before the response"
         return HttpBroken(Reason.CLOSED, f"closed by the peer {where}")
 

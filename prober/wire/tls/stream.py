@@ -107,9 +107,10 @@ class TlsStream:
             except SSL.WantReadError:
                 await self._flush()
                 await self._feed_handshake()
-            except (SSL.Error, SSL.ZeroReturnError) as error:
+            except SSL.Error as error:
                 await self._flush_quietly()
-                raise TlsError(words_of(error), self._flight) from error
+                ended = isinstance(error, SSL.ZeroReturnError)  # close_notify in the place of a ServerHello
+                raise TlsError(words_of(error), self._flight, eof=ended) from error
             else:
                 await self._flush()
                 return
