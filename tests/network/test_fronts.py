@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ async def fault(case: Case, front: Ingress, behind: Behind) -> AsyncIterator[Non
         for each in (behind.web, behind.payments):
             await each.become(case.mode)
         if case.routing:
-            await front.become(replace(healthy, **case.routing))
+            await front.become(healthy.changed(FAMILIES, **case.routing))
         yield
     finally:
         for name in case.switches:

@@ -21,7 +21,7 @@ _OPTIONS = f"{_TYPES}.upstreams.http.v3.HttpProtocolOptions"
 def configuration(routing: Routing) -> dict[str, Any]:
     """The bootstrap configuration, without an admin port."""
     sides = list(enumerate(routing.sides))
-    clusters = [cluster for number, side in sides for cluster in _clusters(routing, number, side)]
+    clusters = [cluster for number, side in sides for cluster in _clusters(number, side)]
     listeners = [_listener(routing, number, side) for number, side in sides]
     return {"static_resources": {"listeners": listeners, "clusters": clusters}}
 
@@ -29,11 +29,11 @@ def configuration(routing: Routing) -> dict[str, Any]:
 def _listener(routing: Routing, number: int, side: Side) -> dict[str, Any]:
     """A connection whose SNI has no filter chain is closed; a request whose Host has no route is a 404."""
     chain: dict[str, Any] = {
-        "filters": [{"name": "http", "typed_config": _manager(routing, number)}],
-        "transport_socket": {"name": "tls", "typed_config": _tls(routing)},
+        "filters": [{"name": "http", "typed_config": _manager(side, number)}],
+        "transport_socket": {"name": "tls", "typed_config": _tls(routing, side)},
     }
-    if routing.strict_sni:
-        chain["filter_chain_match"] = {"server_names": list(routing.hosts)}
+    if side.strict_sni:
+        chain["filter_chain_match"] = {"server_names": list(side.hosts)}
     return {
         "name": f"side{number}",
         "address": _address(side.listen),
@@ -42,24 +42,24 @@ def _listener(routing: Routing, number: int, side: Side) -> dict[str, Any]:
     }
 
 
-def _tls(routing: Routing) -> dict[str, Any]:
+def _tls(routing: Routing, side: Side) -> dict[str, Any]:
     pair = {"certificate_chain": routing.certificate, "private_key": routing.key}
     return {
         "@type": _TLS,
         "common_tls_context": {
-            "alpn_protocols": ["h2", "http/1.1"] if routing.http2 else ["http/1.1"],
+            "alpn_protocols": ["h2", "http/1.1"] if side.http2 else ["http/1.1"],
             "tls_certificates": [{name: {"filename": str(file)} for name, file in pair.items()}],
         },
     }
 
 
-def _manager(routing: Routing, number: int) -> dict[str, Any]:
+def _manager(side: Side, number: int) -> dict[str, Any]:
     return {
         "@type": _MANAGER,
         "stat_prefix": "ingress",
         "strip_any_host_port": True,
         "http_filters": [{"name": "router", "typed_config": {"@type": _ROUTER}}],
-        "route_config": {"virtual_hosts": [_route(host, number) for host in routing.hosts]},
+        "route_config": {"virtual_hosts": [_route(host, number) for host in side.hosts]},
     }
 
 
@@ -68,9 +68,9 @@ def _route(host: str, number: int) -> dict[str, Any]:
     return {"name": host, "domains": [host], "routes": [{"match": {"prefix": "/"}, "route": route}]}
 
 
-def _clusters(routing: Routing, number: int, side: Side) -> list[dict[str, Any]]:
+def _clusters(number: int, side: Side) -> list[dict[str, Any]]:
     clusters = []
-    for host in routing.hosts:
+    for host in side.hosts:
         grpc = host == GRPC_HOST
         cluster = {
             "name": f"{host}-{number}",
@@ -78,7 +78,7 @@ def _clusters(routing: Routing, number: int, side: Side) -> list[dict[str, Any]]
             "connect_timeout": f"{CONNECT_TIMEOUT}s",
             "load_assignment": _endpoints(f"{host}-{number}", side.payments if grpc else side.web),
         }
-        cluster["typed_extension_protocol_options"] = _protocol(http2=grpc and not routing.grpc_over_http1)
+        cluster["typed_extension_protocol_options"] = _protocol(http2=grpc and not side.grpc_over_http1)
         clusters.append(cluster)
     return clusters
 

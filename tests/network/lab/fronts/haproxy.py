@@ -34,20 +34,24 @@ def configuration(routing: Routing, bundle: Path) -> str:
 
 
 def _sections(routing: Routing, bundle: Path) -> Iterator[str]:
-    strict = " strict-sni" if routing.strict_sni else ""
-    alpn = "h2,http/1.1" if routing.http2 else "http/1.1"
     for number, side in enumerate(routing.sides):
+        strict = " strict-sni" if side.strict_sni else ""
+        alpn = "h2,http/1.1" if side.http2 else "http/1.1"
         yield f"frontend side{number}"
-        # HAProxy takes a name in crt-list for one that has this certificate
-        yield f"  bind {authority(side.listen)} ssl crt-list {bundle.with_suffix('.list')} alpn {alpn}{strict}"
-        for host in routing.hosts:
+        yield f"  bind {authority(side.listen)} ssl crt-list {_names(bundle, number)} alpn {alpn}{strict}"
+        for host in side.hosts:
             yield f"  use_backend {host}-{number} if {{ req.hdr(host),field(1,:) -i {host} }}"
         yield "  default_backend nowhere"
-        for host in routing.hosts:
+        for host in side.hosts:
             grpc = host == GRPC_HOST
             yield f"backend {host}-{number}"
-            protocol = " proto h2" if grpc and not routing.grpc_over_http1 else ""
+            protocol = " proto h2" if grpc and not side.grpc_over_http1 else ""
             yield f"  server pod {authority(side.payments if grpc else side.web)}{protocol}"
+
+
+def _names(bundle: Path, number: int) -> Path:
+    """The file that says for which names a side takes the certificate: else those would be its own."""
+    return bundle.with_name(f"names{number}.list")
 
 
 class HAProxy(Ingress):
@@ -61,7 +65,8 @@ class HAProxy(Ingress):
         bundle, file = self.directory / "bundle.pem", self.directory / "haproxy.cfg"
         bundle.touch(mode=0o600)
         bundle.write_bytes(self.routing.certificate.read_bytes() + self.routing.key.read_bytes())
-        names = " ".join(self.routing.hosts) if self.routing.strict_sni else ""
-        bundle.with_suffix(".list").write_text(f"{bundle} {names}\n", encoding="utf-8")
+        for number, side in enumerate(self.routing.sides):
+            names = " ".join(side.hosts) if side.strict_sni else ""
+            _names(bundle, number).write_text(f"{bundle} {names}\n", encoding="utf-8")
         file.write_text(configuration(self.routing, bundle), encoding="utf-8")
         return ["-db", "-q", "-f", str(file)]

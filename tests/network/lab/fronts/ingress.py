@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from prober.reasons import Family
 from tests.network.lab.fronts.process import HERE, Front, Place
 
 WEB_HOST, GRPC_HOST = "web.example.com", "payments.example.com"
@@ -23,21 +25,11 @@ def authority(address: Address) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One listener, and what is behind it in the same family."""
+    """One listener, what is behind it in the same family, and what leads where. A fault is another value of a field."""
 
     listen: Address
     web: Address
     payments: Address
-
-
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """The configuration of an ingress. A fault of it is another value of one field."""
-
-    sides: Sequence[Side]
-    certificate: Path
-    """For both hosts: the chain as it is sent."""
-    key: Path
     hosts: Sequence[str] = (WEB_HOST, GRPC_HOST)
     """Those that have a route. As SNI any other name is refused, as Host it is not found."""
     strict_sni: bool = True
@@ -46,6 +38,26 @@ class Routing:
     """h2 is among the protocols that its TLS offers."""
     grpc_over_http1: bool = False
     """It speaks HTTP/1.1 to the gRPC server, as an ingress does that was not told otherwise."""
+
+    @property
+    def family(self) -> Family:
+        """The family of its clients."""
+        return Family.IPV6 if ":" in self.listen[0] else Family.IPV4
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The configuration of an ingress."""
+
+    sides: Sequence[Side]
+    certificate: Path
+    """For both hosts: the chain as it is sent."""
+    key: Path
+
+    def changed(self, families: Collection[Family], **fields: Any) -> Routing:
+        """The same with other values of these fields at the sides of `families`."""
+        sides = [replace(side, **fields) if side.family in families else side for side in self.sides]
+        return replace(self, sides=sides)
 
 
 class Ingress(Front):

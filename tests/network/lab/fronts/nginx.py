@@ -59,29 +59,29 @@ def _timeouts() -> str:
 
 def configuration(routing: Routing, directory: object) -> str:
     """The text of nginx.conf."""
-    servers = "".join(_servers(routing, side) for side in routing.sides)
+    servers = "".join(_servers(side) for side in routing.sides)
     return _MAIN.format(directory=directory, certificate=routing.certificate, key=routing.key, timeouts=_timeouts(),
                         servers=servers)  # fmt: skip
 
 
-def _servers(routing: Routing, side: Side) -> str:
+def _servers(side: Side) -> str:
     """One server for each host, and one for what has no route."""
     address = authority(side.listen)
-    http2 = " http2" if routing.http2 else ""
-    refuse = "ssl_reject_handshake on; " if routing.strict_sni else ""
+    http2 = " http2" if side.http2 else ""
+    refuse = "ssl_reject_handshake on; " if side.strict_sni else ""
     flags = " default_server" + (" ipv6only=on" if ":" in side.listen[0] else "")
     rest = [_SERVER.format(listen=address, http2=http2, flags=flags, rest=f"{refuse}return 404;")]
-    for host in routing.hosts:
-        text = f"server_name {host}; location / {{ {_forward(routing, side, host)} }}"
+    for host in side.hosts:
+        text = f"server_name {host}; location / {{ {_forward(side, host)} }}"
         rest.append(_SERVER.format(listen=address, http2=http2, flags="", rest=text))
     return "".join(rest)
 
 
-def _forward(routing: Routing, side: Side, host: str) -> str:
+def _forward(side: Side, host: str) -> str:
     if host != GRPC_HOST:
         return f"proxy_pass http://{authority(side.web)};"
     payments = authority(side.payments)
-    return f"proxy_pass http://{payments};" if routing.grpc_over_http1 else f"grpc_pass grpc://{payments};"
+    return f"proxy_pass http://{payments};" if side.grpc_over_http1 else f"grpc_pass grpc://{payments};"
 
 
 class Nginx(Ingress):
