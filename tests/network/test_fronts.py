@@ -153,7 +153,7 @@ async def test_whom_the_prober_blames(case: Case, front: Ingress, behind: Behind
 
 async def test_a_front_that_hangs_takes_connections_and_says_nothing(front: Ingress, behind: Behind) -> None:
     """The kernel finishes TCP handshakes for a process that is stopped."""
-    front.freeze()
+    await front.freeze()
     try:
         assert_found(await behind.climb(front, *WEB, timeout=0.5), seen("tls/timeout", "tls_silent"))
     finally:
@@ -202,7 +202,7 @@ async def test_one_frozen_worker_is_what_hangs(behind: Behind, tmp_path: Path) -
     front = Nginx(tmp_path, behind.routing())
     await start_or_skip(front)
     try:
-        front.freeze_workers()
+        await front.freeze_workers()
         assert_found(await behind.climb(front, *WEB, timeout=0.5), seen("tls/timeout", "tls_silent"))
         front.resume()
         assert_found(await behind.climb(front, *WEB), WELL)

@@ -10,7 +10,7 @@ import pytest
 
 from prober.reasons import COMMON_FAILURES, REASONS, Family, Reason
 from tests.network.lab import plan
-from tests.network.lab.faults import servers
+from tests.network.lab.faults import fronts, servers
 from tests.network.lab.faults.fault import KINDS, LETTERS, Fault
 from tests.network.lab.lab import ACCOUNT
 from tests.network.lab.names import WWW
@@ -118,7 +118,7 @@ def test_a_fault_of_the_token_gives_it_back(lab: LabProcess) -> None:
     assert token.read_bytes() == before
 
 
-@pytest.mark.parametrize("fault", servers.FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", [*servers.FAULTS, *fronts.FAULTS], ids=lambda fault: fault.name)
 def test_a_row_says_a_sentence_and_blames_what_a_layer_can_fail_for(fault: Fault) -> None:
     assert re.fullmatch(r"[A-Z].*[^.]\.", fault.says)
     assert len(fault.signature) == len(KINDS)

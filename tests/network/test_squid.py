@@ -108,7 +108,7 @@ async def test_what_it_cannot_reach(way: Way, mode: Mode, number: int) -> None:
         pytest.skip(why_not)
     await way.web.become(mode)
     try:
-        runs = await way.climb()
+        runs = await way.climb(timeout=6.0)
     finally:
         await way.web.become(Mode.OPEN)
     assert_found(runs, "proxy/proxy_failed", status=503, **{"x-squid-error": f"ERR_CONNECT_FAIL {number}"})
@@ -129,7 +129,7 @@ async def test_a_name_that_it_does_not_know(way: Way) -> None:
 
 async def test_a_proxy_that_hangs_takes_connections_and_says_nothing(way: Way) -> None:
     """The kernel finishes TCP handshakes for a process that is stopped."""
-    way.proxy.freeze()
+    await way.proxy.freeze()
     try:
         assert_found(await way.climb(timeout=0.5), "proxy/timeout")
     finally:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from tests.network.lab.faults import network, servers, service
+from tests.network.lab.faults import fronts, network, servers, service
 from tests.network.lab.faults.fault import Fault
 
 FAULTS: Mapping[str, Fault] = MappingProxyType(
-    {fault.name: fault for fault in (*network.FAULTS, *service.FAULTS, *servers.FAULTS)}
+    {fault.name: fault for fault in (*network.FAULTS, *service.FAULTS, *servers.FAULTS, *fronts.FAULTS)}
 )
 
 

@@ -144,15 +144,21 @@ class Front(ABC):
         """Send a signal to its first process. ProcessLookupError where there is none."""
         os.kill(self._pid(), number)
 
-    def freeze(self) -> None:
+    async def freeze(self) -> None:
         """Stop all its processes in their tracks: the kernel still accepts connections for them."""
-        self.freeze_workers()
-        self.signal(signal.SIGSTOP)
+        await self._freeze([*self.workers(), self._pid()])
 
-    def freeze_workers(self) -> None:
+    async def freeze_workers(self) -> None:
         """Stop those that its first process has started."""
-        for pid in self.workers():
+        await self._freeze(self.workers())
+
+    async def _freeze(self, pids: Sequence[int]) -> None:
+        """SIGSTOP is not done when kill(2) is: another core may go on for a moment."""
+        for pid in pids:
             os.kill(pid, signal.SIGSTOP)
+        async with asyncio.timeout(_STOP):
+            while not all(map(_is_stopped, pids)):  # noqa: ASYNC110 - nothing tells of a process that is not our child
+                await asyncio.sleep(_PAUSE)
 
     def resume(self) -> None:
         """Let its processes go on."""
@@ -186,6 +192,12 @@ class Front(ABC):
 
     def _last_words(self) -> str:
         return self._log.read_text(errors="replace")[-1000:].strip()
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether every thread of it is (proc_pid_stat(5): the state stands behind the name)."""
+    stats = [file.read_text(encoding="utf-8") for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
 
 
 def _children(pid: int) -> list[int]:

@@ -26,10 +26,10 @@ cache_mem 0 MB
 memory_pools off
 pinger_enable off
 shutdown_lifetime 0 seconds
-connect_timeout 1 second
+connect_timeout 3 seconds
 dns_retransmit_interval 300 milliseconds
 dns_timeout 1 second
-forward_timeout 1 second
+forward_timeout 3 seconds
 forward_max_tries 1
 hosts_file none
 {resolver}
