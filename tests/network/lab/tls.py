@@ -26,9 +26,11 @@ ANSWERS: Mapping[str, bytes] = {
     "tls-ssh": b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
     "tls-garbage": bytes(range(128, 256)) * 4,
 }
+#: A client certificate is asked for, and whoever has none is let in: what is above TLS turns him away, as with nginx.
+ASKED = "tls-mtls-asked"
 #: Bytes of the server's first flight after which it stops.
 _HALF = 200
-MORE = (*ANSWERS, "tls-half", "tls-slow", "tls-mtls-tls12")
+MORE = (*ANSWERS, "tls-half", "tls-slow", "tls-mtls-tls12", ASKED)
 
 
 class Front(Terminator):
@@ -63,4 +65,6 @@ class Front(Terminator):
         if self._switches.on("tls-mtls-tls12"):
             context.maximum_version = ssl.TLSVersion.TLSv1_2
             context.verify_mode = ssl.CERT_REQUIRED
+        elif self._switches.on(ASKED):
+            context.verify_mode = ssl.CERT_OPTIONAL
         return context

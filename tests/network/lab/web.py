@@ -13,7 +13,7 @@ from prober.lab.http2 import serve_http2
 from prober.lab.ingress import over_http2
 from prober.lab.switches import Switches
 from prober.lab.web import WebApi
-from tests.network.lab.tls import Front
+from tests.network.lab.tls import ASKED, Front
 
 _SLOW_CHUNKS = 8
 _BETWEEN = 0.05  # seconds between two of them
@@ -65,6 +65,8 @@ class Web:
         """The application's answer, or that of whoever answers in its place."""
         if (on := self._switches.first(*ANSWERS)) is not None:
             return ANSWERS[on]
+        if self._switches.on(ASKED):
+            return text(400, "No required SSL certificate was sent\n", server="nginx")
         if self._switches.on("http-slow-body"):
             return Response(200, _slowly(), {"content-type": "text/plain"})
         return await self._app.answer(request)

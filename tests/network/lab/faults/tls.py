@@ -56,4 +56,7 @@ FAULTS = (
           {Layer.TLS: (R.CLIENT_CERTIFICATE,), Layer.HTTP: (R.CLIENT_CERTIFICATE,)},
           served("web2", "tls-client-certificate"),
           note="The handshake succeeds; the alert that refuses the client comes after it, and `kind: tls` waits."),
+    Fault("tls-mtls-http", "A client certificate is asked for, and who has none is answered 400, as by nginx.",
+          "identity", "+++X+++", {Layer.HTTP: (R.STATUS,)}, served("web2", "tls-mtls-asked"),
+          note="Nobody objects to the handshake: only a request shows it."),
 )  # fmt: skip
