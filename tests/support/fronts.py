@@ -39,14 +39,19 @@ async def listener(serve: Serve) -> AsyncIterator[Listener]:
         await listener.close()
 
 
-async def start_or_skip(front: Front) -> None:
-    """Start it; skip the test with the reason where the machine lacks its program or PID namespaces."""
+def require_front(program: type[Front]) -> None:
+    """Skip the test with the reason where the machine lacks a front's program or PID namespaces."""
     try:
         leash()
     except RuntimeError as error:
         pytest.skip(str(error))
     try:
-        front.binary()
+        program.binary()
     except FileNotFoundError:
-        require_tool(front.program)
+        require_tool(program.program)
+
+
+async def start_or_skip(front: Front) -> None:
+    """Start it, where that can be."""
+    require_front(type(front))
     await front.start()

@@ -107,7 +107,8 @@ class Envoy(Ingress):
 
     program = "envoy"
 
-    def binary(self) -> str:
+    @classmethod
+    def binary(cls) -> str:
         """That of the package, if this interpreter has it: its script on the PATH is a slower way to the same."""
         package = find_spec("envoy")
         packed = [Path(place, "_bin", "envoy") for place in package.submodule_search_locations or ()] if package else []

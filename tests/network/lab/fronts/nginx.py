@@ -98,7 +98,10 @@ class Nginx(Ingress):
     async def start(self) -> None:
         """See Front. The master listens before there is a worker to take what comes."""
         await super().start()
-        await self._until_workers_are_other_than(set())
+        try:
+            await self._until_workers_are_other_than(set())
+        except ProcessLookupError:
+            raise self._ended() from None  # whoever took our connection was another
 
     async def reload(self, routing: Routing) -> None:
         """Take another routing without closing a port (SIGHUP); return once the old worker is gone."""

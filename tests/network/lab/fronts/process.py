@@ -80,11 +80,12 @@ class Front(ABC):
         """What is run, before the arguments."""
         return [self.binary()]
 
-    def binary(self) -> str:
+    @classmethod
+    def binary(cls) -> str:
         """The path of the binary. FileNotFoundError where it is not installed."""
-        found = shutil.which(self.program) or shutil.which(f"/usr/sbin/{self.program}")
+        found = shutil.which(cls.program) or shutil.which(f"/usr/sbin/{cls.program}")
         if found is None:
-            raise FileNotFoundError(f"{self.program} is not installed")
+            raise FileNotFoundError(f"{cls.program} is not installed")
         return found
 
     async def start(self) -> None:
@@ -146,7 +147,7 @@ class Front(ABC):
 
     async def freeze(self) -> None:
         """Stop all its processes in their tracks: the kernel still accepts connections for them."""
-        await self._freeze([*self.workers(), self._pid()])
+        await self._freeze(self.pids())
 
     async def freeze_workers(self) -> None:
         """Stop those that its first process has started."""
@@ -163,8 +164,12 @@ class Front(ABC):
     def resume(self) -> None:
         """Let its processes go on."""
         with suppress(ProcessLookupError):
-            for pid in [*self.workers(), self._pid()]:
+            for pid in self.pids():
                 os.kill(pid, signal.SIGCONT)
+
+    def pids(self) -> list[int]:
+        """All its processes. ProcessLookupError where there is none."""
+        return [*self.workers(), self._pid()]
 
     def workers(self) -> list[int]:
         """The processes that its first process has started."""
@@ -188,10 +193,11 @@ class Front(ABC):
                     return await loop.sock_connect(sock, (address, port))
                 except OSError:
                     await asyncio.sleep(_PAUSE)
-        raise RuntimeError(f"{self.program} has ended: {self._last_words()}")
+        raise self._ended()
 
-    def _last_words(self) -> str:
-        return self._log.read_text(errors="replace")[-1000:].strip()
+    def _ended(self) -> RuntimeError:
+        """What it said last."""
+        return RuntimeError(f"{self.program} has ended: {self._log.read_text(errors='replace')[-1000:].strip()}")
 
 
 def _is_stopped(pid: int) -> bool:
