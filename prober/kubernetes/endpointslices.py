@@ -54,7 +54,7 @@ class _Service:
     version: str | None = None
     known: bool = False
     slices: dict[str, Slice] = field(default_factory=dict)
-    trouble: str = "not asked yet"
+    trouble: str = "the API server has not answered yet"
     refused: bool = False
     failures: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)

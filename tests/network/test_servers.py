@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,7 @@ from tests.network.lab.faults import fronts, servers
 from tests.network.lab.faults.fault import KINDS, LETTERS, Fault
 from tests.network.lab.lab import ACCOUNT
 from tests.network.lab.names import WWW
-from tests.network.lab.process import LabProcess
+from tests.network.lab.process import PROBER, LabProcess
 from tests.support.tools import require_tool
 
 CA = "/run/lab/ca.crt"
@@ -116,6 +119,33 @@ def test_a_fault_of_the_token_gives_it_back(lab: LabProcess) -> None:
     assert not token.exists()
     lab.ask(fault="api-403-anon", on=False)
     assert token.read_bytes() == before
+
+
+_PODS = """\
+defaults: {interval: 10s, timeout: 2s, tls: {ca_file: /run/lab/ca.crt}}
+targets:
+  web: {paths: {pods: {url: "https://web.app.svc.cluster.local/", endpoints: {service: app/web-both, port: https}}}}
+probes: [{name: pods, kind: http, targets: [web], families: [ipv4, ipv6]}]
+"""
+
+
+def test_the_pods_behind_a_service_are_found_by_their_endpoint_slices(lab: LabProcess, tmp_path: Path) -> None:
+    """In the vantage, with the mounted token, as in a cluster. Where they are not told, no Pod is called down."""
+    (tmp_path / "probes.yaml").write_text(_PODS)
+    service = plan.SERVICES["kubernetes"]
+    env = {"KUBERNETES_SERVICE_HOST": service.address(Family.IPV4), "KUBERNETES_SERVICE_PORT": "443"}
+
+    def runs() -> list[dict[str, Any]]:
+        done = lab.run("client", *PROBER, "once", "-c", str(tmp_path / "probes.yaml"), "-o", "ndjson", env=env)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    pods = [(pod.address(family), True) for family in Family for pod in plan.SERVICES["web-both"].pods]
+    assert sorted((run["address"], run["ok"]) for run in runs()) == sorted(pods)
+    lab.ask(fault="api-401", on=True)
+    try:
+        assert [run["blame"]["reason"] for run in runs()] == ["internal"] * len(Family)
+    finally:
+        lab.ask(fault="api-401", on=False)
 
 
 @pytest.mark.parametrize("fault", [*servers.FAULTS, *fronts.FAULTS], ids=lambda fault: fault.name)
