@@ -130,6 +130,7 @@ class CertificateFiles:
         self._directory = directory
         self._written = 0
         self._trusted, self._stranger = Authority("prober lab"), Authority("stranger")
+        self.issuer = self._trusted.intermediate
         self.ca_file = directory / "ca.crt"
         self.ca_file.write_bytes(self._trusted.root.pem)
 

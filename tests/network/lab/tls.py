@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from prober.lab.connection import Connection
 from prober.lab.tls import Terminator
+from tests.network.lab.revoked import shake_hands, stapling_context
 
 #: Seconds that a slow handshake takes longer.
 SLOW = 0.3
@@ -30,7 +31,7 @@ ANSWERS: Mapping[str, bytes] = {
 ASKED = "tls-mtls-asked"
 #: Bytes of the server's first flight after which it stops.
 _HALF = 200
-MORE = (*ANSWERS, "tls-half", "tls-slow", "tls-mtls-tls12", ASKED)
+MORE = (*ANSWERS, "tls-half", "tls-slow", "tls-revoked", "tls-mtls-tls12", ASKED)
 
 
 class Front(Terminator):
@@ -44,6 +45,8 @@ class Front(Terminator):
             return await connection.finish()
         if self._switches.on("tls-half"):
             return await self._half(connection)
+        if self._switches.on("tls-revoked"):
+            return await shake_hands(connection, stapling_context(self._certificates, self._known))
         if self._switches.on("tls-slow"):
             await connection.peek(1)  # the ClientHello is there
             await asyncio.sleep(SLOW)

@@ -38,6 +38,7 @@ FAULTS = (
     _tls("tls-closed", "The connection is closed during the handshake.", "terminator", R.CLOSED),
     _tls("tls-expired-intermediate", "The intermediate certificate expired a day ago.", "certificate", R.EXPIRED),
     _tls("tls-no-san", "The certificate has its name in the subject alone.", "certificate", R.NAME_MISMATCH),
+    _tls("tls-revoked", "The certificate is revoked, and the terminator staples just that.", "certificate", R.REVOKED),
     _tls("tls-half", "The server's first flight stops in the middle.", "terminator, or MTU", R.TIMEOUT,
          signature="++Tb+++"),
     _tls("tls-internal-error", "The ClientHello is answered with the alert internal_error.", "terminator",
