@@ -69,7 +69,7 @@ async def _report(args: argparse.Namespace) -> dict[str, Any]:
     asked = wanted and set(args.types) <= {"A", "AAAA"}
     here = asyncio.create_task(_own_libc(args.name, args.types)) if asked else None
     with closing(StampKeeper()):
-        walks = await asyncio.gather(*(_walk(args, conf, profile) for profile in args.profiles))
+        walks = await asyncio.gather(*(_walk(args, profile) for profile in args.profiles))
     return {
         "name": args.name,
         "types": list(args.types),
@@ -91,13 +91,15 @@ def _changed(conf: ResolvConf, args: argparse.Namespace) -> ResolvConf:
     return replace(conf, servers=over, transport=args.transport)
 
 
-async def _walk(args: argparse.Namespace, conf: ResolvConf, profile: Profile) -> dict[str, Any]:
+async def _walk(args: argparse.Namespace, profile: Profile) -> dict[str, Any]:
     from prober.cli.walks import walked
     from prober.layers.base import Ascent, Kit
     from prober.layers.dns.rung import asking_of, channel_of
     from prober.wire.dns.lookup import look_up
+    from prober.wire.dns.resolvconf import system
     from prober.wire.dns.trail import Trail
 
+    conf = _changed(system(profile=profile), args)
     trail, kit = Trail(), Kit()
     ascent = Ascent(_cell(args), kit)
     try:

@@ -101,7 +101,7 @@ def test_getaddrinfo_of_this_machine_stands_beside_them(
 ) -> None:
     with in_thread(Family.IPV4, WEB) as server:
         conf = ResolvConf(servers=(Server(server.address, server.port),))
-        monkeypatch.setattr(resolvconf, "system", lambda: conf)
+        monkeypatch.setattr(resolvconf, "system", lambda **_: conf)
         found = {"libc": "glibc 2.36", "error": "EAI_AGAIN", "addresses": [], "seconds": 5.0}
         monkeypatch.setattr(libc, "ask", lambda name, types: found)
         assert command.run(parse("web.c.", "-o", "json")) == 0

@@ -10,9 +10,7 @@ import json
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-from pathlib import Path
 
 import dns.flags
 import dns.message
@@ -21,7 +19,7 @@ import dns.rrset
 
 from prober.options import Profile
 from prober.wire.dns.destinations import order, sources
-from prober.wire.dns.resolvconf import system
+from tests.network.dns_truth.libc import returned, started
 
 #: Addresses of the one interface, which has the default routes of their families.
 PLACES = {
@@ -41,10 +39,10 @@ NAMES = {
 }
 
 
-def serve(address: str) -> None:
+def serve() -> None:
     """Answer on port 53 from `NAMES`, over UDP."""
-    server = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind((address, 53))
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 53))
 
     def answer() -> None:
         while True:
@@ -61,19 +59,14 @@ def serve(address: str) -> None:
     threading.Thread(target=answer, daemon=True).start()
 
 
-def as_glibc(name: str) -> list[str]:
-    program = "import socket, sys\nfor a in socket.getaddrinfo(sys.argv[1], 80, type=1): print(a[4][0])"
-    done = subprocess.run([sys.executable, "-c", program, name], check=True, capture_output=True, text=True)
-    return done.stdout.split()
-
-
-def as_musl(program: Path, name: str) -> list[str]:
-    with tempfile.TemporaryDirectory(dir=program.parent) as root:
-        Path(root, "etc").mkdir()
-        Path(root, "etc", "resolv.conf").write_text("nameserver 127.0.0.1\n")
-        Path(root, "lookup").hardlink_to(program)
-        done = subprocess.run(["chroot", root, "/lookup", name], capture_output=True, check=True, text=True)
-    return done.stdout.split()[1:]
+def as_libc(program: str | None) -> list[list[str]]:
+    """What getaddrinfo hands out, name by name."""
+    jobs = [
+        {"number": number, "name": name, "types": (), "hostname": "host", "resolv_conf": "nameserver 127.0.0.1\n"}
+        for number, name in enumerate(NAMES)
+    ]
+    found = returned(started(jobs, program))
+    return [found[number]["addresses"] for number in range(len(NAMES))]
 
 
 def ip(*words: str) -> None:
@@ -92,21 +85,20 @@ def settle(addresses: tuple[str, ...]) -> None:
 
 
 def main(musl: str) -> None:
-    first = system().servers[0].address
     ip("link", "set", "lo", "up")
-    if not first.startswith("127."):
-        ip("addr", "add", first, "dev", "lo")
-    for address in {first, "127.0.0.1"}:
-        serve(address)
+    serve()
     for place, addresses in PLACES.items():
         settle(addresses)
-        for name, (four, six) in NAMES.items():
+        handed = {"glibc": as_libc(None)} | ({"musl": as_libc(musl)} if musl != "-" else {})
+        for number, (name, (four, six)) in enumerate(NAMES.items()):
             source = sources([*four, *six])
-            said = {"glibc": (as_glibc(name), order(Profile.GLIBC, [*four, *six], source))}
-            if musl != "-":
-                said["musl"] = (as_musl(Path(musl), name), order(Profile.MUSL, [*six, *four], source))
-            for libc, (theirs, ours) in said.items():
-                print(json.dumps({"case": f"{place}: {name} as {libc}", "libc": theirs, "prober": ours}))
+            own = {
+                "glibc": order(Profile.GLIBC, [*four, *six], source),
+                "musl": order(Profile.MUSL, [*six, *four], source),
+            }
+            for libc, theirs in handed.items():
+                case = f"{place}: {name} as {libc}"
+                print(json.dumps({"case": case, "libc": theirs[number], "prober": own[libc]}))
 
 
 if __name__ == "__main__":

@@ -1,22 +1,40 @@
-"""Whether this machine's getaddrinfo is glibc's and asks nothing but DNS, so that it can judge."""
+"""The C libraries that can judge here: this machine's glibc, and programs linked with a musl."""
 
 from __future__ import annotations
 
 import platform
+import subprocess
 from pathlib import Path
 
-from prober.wire.dns.resolvconf import system
-from tests.support.netns import why_not
+from tests.support.tools import require_tool
+
+_SOURCE = Path(__file__).with_name("musl_getaddrinfo.c")
 
 
 def why_no_glibc() -> str | None:
-    """The reason why glibc can't be compared with here; None where it can."""
-    if platform.libc_ver()[0] != "glibc":
-        return "the C library here is not glibc"
-    nsswitch = Path("/etc/nsswitch.conf")
-    hosts = (
-        [line for line in nsswitch.read_text().splitlines() if line.startswith("hosts:")] if nsswitch.exists() else []
-    )
-    if "resolve" in "".join(hosts) or Path("/run/nscd/socket").exists():
-        return "getaddrinfo here asks more than DNS"
-    return f"{system().servers[0]} cannot be taken over" if "%" in system().servers[0].address else why_not()
+    """The reason why the C library of this Python is no judge; None where it is glibc."""
+    return None if platform.libc_ver()[0] == "glibc" else "the C library here is not glibc"
+
+
+def musl_program(folder: Path) -> Path:
+    """A static program in `folder` that calls getaddrinfo of the musl that musl-gcc links (`musl_getaddrinfo.c`)."""
+    return _linked(folder, require_tool("musl-gcc"), "-static")
+
+
+def zig_program(folder: Path) -> Path:
+    """The same of the musl that Zig brings along and compiles (`pip install ziglang`)."""
+    return _linked(folder, require_tool("zig"), "cc", "-target", f"{platform.machine()}-linux-musl", "-static")
+
+
+def is_modern_musl() -> bool:
+    """musl-gcc's is 1.2.4 or newer, which brought TCP and took `open64` out of its headers."""
+    macros = [require_tool("musl-gcc"), "-D_GNU_SOURCE", "-dM", "-E", "-"]
+    done = subprocess.run(macros, input=b"#include <fcntl.h>\n", capture_output=True, check=True)
+    return b"open64" not in done.stdout
+
+
+def _linked(folder: Path, *compiler: str) -> Path:
+    program = folder / "getaddrinfo"
+    done = subprocess.run([*compiler, "-o", str(program), str(_SOURCE)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return program

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -20,11 +18,3 @@ def require_tool(name: str) -> str:
     if name in os.environ.get(PROMISED, "").split():
         pytest.fail(f"{name} is missing, though {PROMISED} names it")
     pytest.skip(f"{name} is not installed")
-
-
-def musl_program(folder: Path) -> Path:
-    """A static program in `folder` that calls getaddrinfo of the musl that musl-gcc links (`musl_getaddrinfo.c`)."""
-    program, source = folder / "getaddrinfo", Path(__file__).with_name("musl_getaddrinfo.c")
-    subprocess.run([require_tool("musl-gcc"), "-static", "-o", str(program), str(source)], check=True,
-                   capture_output=True)  # fmt: skip
-    return program

@@ -10,9 +10,8 @@ import pytest
 
 from prober.options import Profile
 from prober.wire.dns.destinations import order, sources
-from tests.support.libc import why_no_glibc
-from tests.support.netns import run_in_namespace
-from tests.support.tools import musl_program
+from tests.support.libc import musl_program, why_no_glibc
+from tests.support.netns import run_in_namespace, why_not
 
 ULA_POD = {"2001:db8:9::1": "fd00:1::5", "fd00:1::9": "fd00:1::5", "192.0.2.1": "10.9.0.5", "10.96.0.1": "10.9.0.5"}
 
@@ -39,12 +38,18 @@ def test_scopes_count_before_precedence(profile: Profile) -> None:
     assert order(profile, ["127.0.0.1", "::1"], source) == ["::1", "127.0.0.1"]
 
 
+def test_musl_hands_out_no_more_than_48() -> None:
+    many = [f"192.0.2.{number}" for number in range(60)]
+    assert order(Profile.MUSL, many, {}) == many[:48]
+    assert len(order(Profile.GLIBC, many, {})) == 60
+
+
 def test_the_kernel_says_which_source_an_address_has() -> None:
     assert sources(["127.0.0.1", "not an address"]) == {"127.0.0.1": "127.0.0.1", "not an address": None}
 
 
 def test_the_libraries_themselves_hand_out_the_same_order(tmp_path: Path) -> None:
-    if (reason := why_no_glibc()) is not None:
+    if (reason := why_no_glibc() or why_not()) is not None:
         pytest.skip(reason)
     musl = str(musl_program(tmp_path)) if shutil.which("musl-gcc") else "-"
     cases = [json.loads(line) for line in run_in_namespace("against_order.py", musl).splitlines()]

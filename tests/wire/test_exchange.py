@@ -13,7 +13,7 @@ import pytest
 
 from prober.reasons import Family, Reason
 from prober.wire.datagram import DatagramSocket
-from prober.wire.dns import exchange
+from prober.wire.dns import kept
 from prober.wire.dns.exchange import MAX_STRAYS
 from prober.wire.dns.lookup import look_up
 from prober.wire.dns.message import Query
@@ -21,6 +21,7 @@ from prober.wire.dns.resolvconf import ResolvConf, Server
 from prober.wire.dns.resolver import Lookup
 from prober.wire.dns.trail import Trail
 from prober.wire.errqueue import LINUX
+from prober.wire.stamps import Instant
 from tests.support.cells import FAMILIES, LOOPBACK
 from tests.support.nameserver import Answers, DnsServer, always, dns_server, reply_to, silent, truncated_over_udp, zone
 
@@ -182,7 +183,7 @@ async def test_no_descriptors_left_is_our_own_error(monkeypatch: pytest.MonkeyPa
     def full(address: str, port: int) -> DatagramSocket:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(exchange, "DatagramSocket", full)
+    monkeypatch.setattr(kept, "DatagramSocket", full)
     with pytest.raises(OSError, match="Too many open files"):
         await look_up("web", ("A",), ResolvConf(), Trail())
 
@@ -214,5 +215,5 @@ def test_the_trail_knows_what_was_asked_last() -> None:
     assert (trail.latest, trail.asked, trail.seconds) == (None, 0, 0)
     queries: Sequence[Query] = [Query(Server("10.0.0.1"), "a.", kind) for kind in BOTH]
     for query in queries:
-        trail.ask(query, exchange.Instant.now())
+        trail.ask(query, Instant.now())
     assert trail.latest == queries[-1]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prober.options import ResolverOptions
+from prober.options import Profile, ResolverOptions
 from prober.reasons import Family
 from prober.wire.dns import resolvconf
 from prober.wire.dns.resolvconf import ResolvConf, Server, parse, system
@@ -48,9 +48,14 @@ def test_a_pod_file_is_read_whole() -> None:
         ("search .", "search", (".",)),
         ("options ndots:20", "ndots", 15),
         ("options ndots:0", "ndots", 0),
-        ("options ndots:x", "ndots", 1),
+        ("options ndots:x", "ndots", 0),
+        ("options ndots:2x", "ndots", 2),
+        ("options ndots:-1", "ndots", 15),
+        ("options ndots", "ndots", 1),
         ("options timeout:90", "timeout", 60),
-        ("options timeout:0", "timeout", 1),
+        ("options timeout:0", "timeout", 0),
+        ("options timeout:-3", "timeout", 0),
+        ("options attempts:0", "attempts", 0),
         ("options attempts:19", "attempts", 10),
         ("options attempts:1\noptions ndots:2", "attempts", 1),
         ("options rotate", "rotate", True),
@@ -60,12 +65,32 @@ def test_a_pod_file_is_read_whole() -> None:
         ("options edns0", "edns0", True),
         ("options trust-ad", "trust_ad", True),
         ("options no-tld-query", "no_tld_query", True),
+        ("options no-aaaa", "no_aaaa", True),
+        ("options edns0:1", "edns0", False),
+        ("nameserver 10.0.0.1\r\n", "servers", (Server("127.0.0.1"),)),
         ("options debug inet6 what-is-this:3", "ndots", 1),
         ("sortlist 10.0.0.0/8", "servers", (Server("127.0.0.1"),)),
     ],
 )  # fmt: skip
 def test_each_directive_does_what_the_man_page_says(text: str, field: str, value: Any) -> None:
     assert getattr(parse(text), field) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("search a\ndomain b c", "search", ("b", "c")),
+        ("search a\nsearch", "search", ()),
+        ("nameserver 10.0.0.1\r\n", "servers", (Server("10.0.0.1"),)),
+        ("search a\r\n", "search", ("a",)),
+        ("options ndots:x", "ndots", 1),
+        ("options ndots:2x", "ndots", 2),
+        ("options ndots:-1", "ndots", 1),
+        ("options attempts:0", "attempts", 0),
+    ],
+)
+def test_musl_reads_some_lines_in_its_own_way(text: str, field: str, value: Any) -> None:
+    assert getattr(parse(text, profile=Profile.MUSL), field) == value
 
 
 @pytest.mark.parametrize(("hostname", "search"), [("web-0.example.com", ("example.com",)), ("web-0", ()), ("", ())])

@@ -9,9 +9,10 @@ import pytest
 
 from prober.reasons import Reason
 from prober.wire.dns.edns import GLIBC_PAYLOAD, Asking
+from prober.wire.dns.glibc import candidates, glibc, wait_for
 from prober.wire.dns.message import Query, Step
 from prober.wire.dns.resolvconf import ResolvConf, Server
-from prober.wire.dns.resolver import Ask, Lookup, Sending, candidates, conclude, glibc, wait_for
+from prober.wire.dns.resolver import Ask, Lookup, Sending, conclude
 
 ONE, TWO, THREE = Server("10.0.0.1"), Server("10.0.0.2"), Server("10.0.0.3")
 POD = ResolvConf(servers=(ONE,), search=("ns.svc.c", "svc.c", "c"), ndots=5)
@@ -38,7 +39,8 @@ World = Callable[[Query], Step | None]
         (".", 1, ("a",), ["."]),
         ("a..b", 1, ("x",), []),
         ("x" * 64, 1, ("a",), []),
-        ("ok", 1, ("x" * 64, "b"), ["ok.b.", "ok."]),
+        ("ok", 1, ("x" * 64, "b"), ["ok."]),  # a suffix that fits into no query ends the list
+        ("ok", 1, ("b", "x..y", "c"), ["ok.b.", "ok."]),
         ("", 1, (), []),
     ],
 )

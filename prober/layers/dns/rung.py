@@ -11,7 +11,7 @@ import ipaddress
 from dataclasses import replace
 from functools import lru_cache
 
-from prober.addresses import is_literal
+from prober.addresses import literal_family
 from prober.layers.base import Ascent, Failed, Skipped
 from prober.layers.dns.judge import answers_of, as_expected, detail_of
 from prober.layers.dns.pair import heard, lost_half, note_race, types_of
@@ -21,6 +21,7 @@ from prober.reasons import Family, Reason
 from prober.wire.dns.edns import USUAL_PAYLOAD, Asking
 from prober.wire.dns.exchange import Channel
 from prober.wire.dns.lookup import look_up
+from prober.wire.dns.numeric import numeric
 from prober.wire.dns.resolvconf import ENCRYPTED_PORTS, ResolvConf, Server, system
 from prober.wire.dns.resolver import Lookup
 from prober.wire.dns.trail import Trail
@@ -43,7 +44,7 @@ class Plans:
 
     def get(self, cell: Cell, *, subject: bool) -> ResolvConf:
         """The resolver's configuration for a cell. Failed where it has no server of a dns probe's family."""
-        options, own = cell.options, system()
+        options, own = cell.options, system(profile=cell.options.resolver.profile[0])
         host, port = cell.endpoint.first_hop if subject else ("", 0)
         key = (id(options), host, port, cell.family)
         plan = self._plans.get(key)
@@ -63,8 +64,10 @@ async def resolve(ascent: Ascent) -> None:
     """Find the addresses of the first hop, in the cell's family only, as the Pod's C library would."""
     cell = ascent.cell
     host = cell.endpoint.first_hop[0]
-    if is_literal(host) or _is_localhost(host):
-        address = host if is_literal(host) else _LOOPBACK[cell.family]
+    address = _LOOPBACK[cell.family] if _is_localhost(host) else numeric(host)
+    if address is not None:
+        if literal_family(address) is not cell.family:
+            raise Failed(Reason.NO_DATA, f"{host} is the address {address}")
         ascent.addresses, ascent.address = [address], address
         raise Skipped(Reason.LITERAL)
     conf = ascent.kit.get(Plans).get(cell, subject=False)

@@ -35,6 +35,8 @@ _TABLES: Mapping[Profile, tuple[_Prefixes, _Prefixes]] = {
     Profile.GLIBC: (_GLIBC_LABELS, _GLIBC_PRECEDENCE),
     Profile.MUSL: (_MUSL_LABELS, _MUSL_PRECEDENCE),
 }
+#: Addresses that musl returns at most (src/network/lookup.h, MAXADDRS).
+_MUSL_MOST: Final = 48
 _LINK_LOCAL, _SITE_LOCAL, _GLOBAL = 2, 5, 14  # RFC 4291 section 2.7
 
 
@@ -54,9 +56,11 @@ def _source(address: str) -> str | None:
 
 
 def order(profile: Profile, addresses: Sequence[str], source: Mapping[str, str | None]) -> list[str]:
-    """`addresses`, in the order of the answers, as the C library of `profile` hands them out."""
-    if profile is Profile.MUSL and not any(":" in address for address in addresses):
-        return list(addresses)
+    """`addresses`, in the order of the answers, as the C library of `profile` hands them out: musl 48 of them."""
+    if profile is Profile.MUSL:
+        addresses = addresses[:_MUSL_MOST]
+        if not any(":" in address for address in addresses):
+            return list(addresses)
     ranks = {address: _rank(profile, address, source.get(address)) for address in addresses}
 
     def compare(one: str, other: str) -> int:

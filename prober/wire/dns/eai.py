@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 from prober.options import Profile
 from prober.reasons import Reason
-from prober.wire.dns.resolver import Lookup
+from prober.wire.dns.message import Step
+from prober.wire.dns.resolver import Lookup, settles
 
 #: The same numbers in both libraries' netdb.h (musl has EAI_NODATA since 1.2.4).
 NUMBERS: Mapping[int, str] = MappingProxyType(
@@ -23,17 +25,31 @@ def error_of(lookup: Lookup, profile: Profile, *, modern: bool = True) -> str | 
     """The error that the C library of `profile` makes of `lookup`; None where it returns addresses.
 
     musl: everything that is no answer is EAI_AGAIN (lookup_name.c, name_from_dns); before 1.2.4 (not `modern`) no data
-    was EAI_NONAME. glibc: a code that no other server is asked after, FORMERR say, reads as "no such name"; of a pair
-    that was answered, no data outweighs SERVFAIL. Both as measured of glibc 2.36.
+    was EAI_NONAME. glibc: a code that no other server is asked after, FORMERR say, reads as "no such name", and so does
+    an answer of nothing but other records; of a pair, no data outweighs SERVFAIL and silence. All as measured of 2.36.
     """
     if lookup.reason is None:
         return None
     if profile is Profile.MUSL:
         error = {**_SHARED, Reason.MALFORMED: "EAI_NODATA"}.get(lookup.reason, "EAI_AGAIN")
         return error if modern or error != "EAI_NODATA" else "EAI_NONAME"
-    if lookup.reason is Reason.SERVER_FAILURE:
-        if any(step.rcode not in _TEMPORARY for step in lookup.steps):
-            return "EAI_NONAME"
-        if any(step.reason is Reason.NO_DATA for step in lookup.steps):
-            return "EAI_NODATA"
-    return _SHARED.get(lookup.reason, "EAI_AGAIN")
+    return _glibc_error(lookup)
+
+
+def _glibc_error(lookup: Lookup) -> str:
+    alone = lookup.steps[0].query.type if len(lookup.steps) == 1 else None
+    if any(step.astray for step in lookup.steps):
+        return "EAI_NODATA" if alone == "A" else "EAI_NONAME"
+    if lookup.reason is Reason.SERVER_FAILURE and any(step.rcode not in _TEMPORARY for step in lookup.steps):
+        return "EAI_NONAME"
+    if any(step.reason is Reason.NO_DATA and settles(step) for step in lookup.steps):
+        return "EAI_NONAME" if lookup.reason is Reason.NAME_NOT_FOUND else "EAI_NODATA"
+    if alone == "A" and _ended_over_tcp(lookup.steps[0]):
+        return "EAI_NONAME"
+    return "EAI_NONAME" if lookup.reason is Reason.NAME_NOT_FOUND else "EAI_AGAIN"
+
+
+def _ended_over_tcp(step: Step) -> bool:
+    """By neither a refusal nor a timeout of the connection: where IPv4 alone is wanted, glibc then has no such name."""
+    over_tcp = step.query.transport == "tcp" or step.reason is Reason.TRUNCATED
+    return over_tcp and step.errno not in (errno.ECONNREFUSED, errno.ETIMEDOUT)

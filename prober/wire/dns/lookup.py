@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 from prober.options import Profile
 from prober.wire.dns.edns import Asking
-from prober.wire.dns.exchange import Channel, perform
+from prober.wire.dns.exchange import Channel
+from prober.wire.dns.glibc import glibc
+from prober.wire.dns.kept import Kept
 from prober.wire.dns.musl import musl
+from prober.wire.dns.perform import perform
 from prober.wire.dns.race import perform_race
 from prober.wire.dns.resolvconf import ResolvConf
-from prober.wire.dns.resolver import Lookup, Machine, Race, glibc
+from prober.wire.dns.resolver import Lookup, Machine, Race
 from prober.wire.dns.trail import Trail
 
-_MACHINES = {Profile.GLIBC: glibc, Profile.MUSL: musl}
 _PLAIN = Asking()
 _turn = itertools.count()
 
@@ -30,23 +31,24 @@ async def look_up(
     Sets no deadline over the whole. Raises OSError only for errors of this process (no descriptors left), and
     dns.rdatatype.UnknownRdatatype for a type nobody knows.
     """
-    if conf.rotate and profile is Profile.GLIBC:
-        first = next(_turn) % len(conf.servers)
-        conf = replace(conf, servers=conf.servers[first:] + conf.servers[:first])
-    machine = _MACHINES[profile]
-    return await run(machine(name, types, conf, asking), trail, channel)
+    if profile is Profile.MUSL:
+        return await run(musl(name, types, conf, asking), trail, channel)
+    return await run(glibc(name, types, conf, asking, turn=next(_turn) if conf.rotate else 0), trail, channel)
 
 
 async def run(machine: Machine, trail: Trail, channel: Channel | None = None) -> Lookup:
     """Do what `machine` asks for until it returns."""
+    kept = Kept()
     try:
         ask = next(machine)
         while True:
             if isinstance(ask, Race):
                 steps = await perform_race(ask, trail, channel)
             else:
-                steps = await perform(ask, trail, channel)
+                steps = await perform(ask, trail, channel, kept)
             ask = machine.send(steps)
     except StopIteration as over:
         result: Lookup = over.value
         return result
+    finally:
+        kept.close()

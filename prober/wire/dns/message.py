@@ -36,20 +36,27 @@ _SHOWN_FLAGS = {"aa": dns.flags.AA, "tc": dns.flags.TC, "ra": dns.flags.RA, "ad"
 _RCODES: Final = tuple(dns.rcode.to_text(dns.rcode.Rcode(number)) for number in range(16))
 #: Codes with which a server may leave the question out (RFC 1035 section 4.1.1: it could not read it, or would not).
 _WITHOUT_QUESTION: Final = frozenset({"FORMERR", "SERVFAIL", "NOTIMP", "REFUSED"})
+#: Codes with which nothing is cut off that TCP could bring: another server is asked.
+_FAILED: Final = frozenset({"SERVFAIL", "NOTIMP", "REFUSED"})
 _HEADER: Final = 12
+_QR, _QR_AND_OPCODE = 0x80, 0xF8  # of the header's third byte: a response, and to a query
 #: Records of a reply that is not plain: dnspython takes 0.1 ms for each, and the event loop waits. Sixty thousand bytes
 #: of plain addresses are read all the same.
 MAX_RECORDS: Final = 1000
 
 
 class Query(NamedTuple):
-    """One question to one server. `name` is absolute, with its trailing dot; `type` as in zone files."""
+    """One question to one server. `name` is absolute, with its trailing dot; `type` as in zone files.
+
+    `nth`: where a server is listed more than once, for which of them.
+    """
 
     server: Server
     name: str
     type: str
     transport: Transport = "udp"
     asking: Asking = Asking()
+    nth: int = 0
 
 
 class Step(NamedTuple):
@@ -71,6 +78,10 @@ class Step(NamedTuple):
     lame: bool = False
     detail: str = ""
     edns: ReplyEdns | None = None
+    astray: bool = False
+    """The answer section holds records, but none that answers the question: a CNAME without a target, say."""
+    errno: int = 0
+    """The kernel's error that ended it, if one did."""
 
     def shown(self) -> dict[str, Any]:
         """The step for people and machines, as plain JSON values; the answers as their number."""
@@ -151,7 +162,7 @@ def judge(waiting: Mapping[Query, Sent], data: bytes) -> Step | None:
         return Step(_owner(waiting, data), Reason.MALFORMED, detail=detail)
     message = _parse(data)
     if message is None:
-        return Step(_owner(waiting, data), Reason.MALFORMED, detail=f"unreadable reply of {len(data)} bytes")
+        return _unreadable(waiting, data)
     for query, sent in waiting.items():
         if _answers_it(query, sent, message):
             return _step(query, message)
@@ -190,6 +201,17 @@ def _parse(data: bytes) -> dns.message.Message | None:
         return None  # hostile bytes: the parser may trip over more than its own errors
 
 
+def _unreadable(waiting: Mapping[Query, Sent], data: bytes) -> Step:
+    """What is readable of it: the code, where the reply repeats id and question."""
+    owner = _owner(waiting, data)
+    sent = waiting[owner]
+    detail = f"unreadable reply of {len(data)} bytes"
+    repeats = data[:2] == sent.wire[:2] and data[_HEADER : sent.question_end] == sent.wire[_HEADER : sent.question_end]
+    if not repeats or data[2] & _QR_AND_OPCODE != _QR:
+        return Step(owner, Reason.MALFORMED, detail=detail)
+    return Step(owner, Reason.MALFORMED, rcode=_RCODES[data[3] & 15], detail=detail, astray=data[6:8] != bytes(2))
+
+
 def _owner(waiting: Mapping[Query, Sent], data: bytes) -> Query:
     same_id = (query for query, sent in waiting.items() if data[:2] == sent.wire[:2])
     return next(same_id, next(iter(waiting)))
@@ -211,7 +233,7 @@ def _step(query: Query, message: dns.message.Message) -> Step:
     flags = _flags(message.flags & 0xFFF0)
     edns = reply_edns(message)
     lame = rcode == "NOERROR" and not (message.answer or message.additional or {"aa", "ra"} & set(flags))
-    if "tc" in flags and query.transport == "udp":
+    if "tc" in flags and query.transport == "udp" and rcode not in _FAILED:
         held = _held(query, message)
         return Step(query, Reason.TRUNCATED, 0.0, rcode, held, None, flags, lame, "truncated over udp", edns)
     if rcode != "NOERROR":
@@ -219,10 +241,11 @@ def _step(query: Query, message: dns.message.Message) -> Step:
     try:
         found = _data(query, message)
     except (dns.exception.DNSException, LookupError) as error:  # a CNAME loop
-        return Step(query, Reason.MALFORMED, rcode=rcode, flags=flags, detail=f"answer section: {error}", edns=edns)
+        detail = f"answer section: {error}"
+        return Step(query, Reason.MALFORMED, 0.0, rcode, (), None, flags, False, detail, edns, astray=True)
     if not found:
         why = "lame server" if lame else ""
-        return Step(query, Reason.NO_DATA, rcode=rcode, flags=flags, lame=lame, detail=why, edns=edns)
+        return Step(query, Reason.NO_DATA, 0.0, rcode, (), None, flags, lame, why, edns, astray=bool(message.answer))
     answers = tuple(record.to_text() for rrset in found for record in rrset)
     return Step(query, None, 0.0, rcode, answers, min(rrset.ttl for rrset in found), flags, edns=edns)
 

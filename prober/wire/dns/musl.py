@@ -1,11 +1,12 @@
-"""The stub resolver of musl as a state machine, beside `prober.wire.dns.resolver.glibc`. No I/O, no clock.
+"""The stub resolver of musl as a state machine, beside `prober.wire.dns.glibc`. No I/O, no clock.
 
 All of it is in musl's src/network/lookup_name.c (the names, and what an answer means), res_msend.c (who is asked when)
 and resolvconf.c (what counts of the file), as of 1.2.4 to 1.2.6: all servers at once, A and AAAA together, from one
 socket. Up to 1.2.3 there was no TCP: what a truncated answer held was all there was.
 
-Two differences on purpose: an answer has to repeat its question (musl looks at the id alone), and `transport`
-is obeyed, since a probe may ask over TCP, TLS or HTTPS where musl itself has no such option.
+Differences on purpose: an answer has to repeat its question, and its records to belong to the name (musl looks at the
+id alone); `transport` is obeyed, since a probe may ask over TCP, TLS or HTTPS where musl itself has no such option;
+`attempts:0`, by which musl divides, counts as 1.
 """
 
 from __future__ import annotations
@@ -117,6 +118,8 @@ def musl(
     `modern`: 1.2.4 or newer. Only "no such name" leads to the next name: no data and no answer end the search.
     """
     lookup = Lookup(Reason.NAME_NOT_FOUND)
+    if not conf.timeout:
+        return Lookup(Reason.TIMEOUT)
     for candidate in candidates(name, conf, modern=modern):
         race = _race(candidate.name, types, conf, asking, modern=modern)
         lookup = yield from _name(race, types, candidate.suffix)
@@ -127,13 +130,14 @@ def musl(
 
 def _race(name: str, types: tuple[str, ...], conf: ResolvConf, asking: Asking, *, modern: bool) -> Race:
     """All that is asked for one name: each type of all servers, every `timeout / attempts` (whole milliseconds)."""
+    servers = conf.servers[:MAX_SERVERS]
     queries = tuple(
-        Query(server, name, kind, conf.transport, asking)
+        Query(server, name, kind, conf.transport, asking, servers[:place].count(server))
         for kind in types
-        for server in dict.fromkeys(conf.servers[:MAX_SERVERS])
+        for place, server in enumerate(servers)
     )
     milliseconds = int(conf.timeout * 1000)
-    return Race(queries, milliseconds // conf.attempts / 1000, milliseconds / 1000, modern)
+    return Race(queries, milliseconds // max(conf.attempts, 1) / 1000, milliseconds / 1000, modern)
 
 
 def _name(race: Race, types: Sequence[str], suffix: str | None) -> Generator[Race, Sequence[Step], Lookup]:

@@ -11,9 +11,11 @@ from typing import Any
 
 from prober.reasons import Reason
 from prober.wire.datagram import Datagram, OpenDatagramSocket, Peer
-from prober.wire.dns.exchange import MAX_STRAYS, OURS, Channel, exchange_of, explain
+from prober.wire.dns.exchange import MAX_STRAYS, OURS, Channel, explain
+from prober.wire.dns.kept import Kept
 from prober.wire.dns.message import Query, Sent, Step, encode, judge
 from prober.wire.dns.musl import Heat
+from prober.wire.dns.perform import exchange_of
 from prober.wire.dns.resolver import Ask, Race
 from prober.wire.dns.trail import Trail
 from prober.wire.errqueue import IcmpError
@@ -120,7 +122,9 @@ class _Running:
 
     async def _connect(self, query: Query) -> None:
         """Ask one question over a connection of its own."""
-        exchange = exchange_of(Ask((query,), self._race.wait), self._trail, self._channel)
+        kept = Kept()
+        kept.remember(query, self._messages[query.type])
+        exchange = exchange_of(Ask((query,), self._race.wait), self._trail, self._channel, kept)
         try:
             await exchange.go(asyncio.get_running_loop().time() + self._race.wait)
         except TimeoutError:

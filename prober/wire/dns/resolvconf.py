@@ -1,12 +1,13 @@
 """resolv.conf(5) as a frozen value: which servers a Pod asks, through which search list, how patiently.
 
 Parsing is pure; `system` reads the file again only when it has changed. What is done with it:
-`prober.wire.dns.resolver`.
+`prober.wire.dns.glibc` and `prober.wire.dns.musl`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,12 +16,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from prober.addresses import DNS_PORT, is_literal, parse_server
-from prober.options import ResolverOptions, Transport
+from prober.options import Profile, ResolverOptions, Transport
 from prober.reasons import Family
 
 SYSTEM = Path("/etc/resolv.conf")
 # MAXNS and RES_MAXNDOTS of glibc's resolv.h, and the same in musl's lookup.h and resolvconf.c; of timeout and attempts
-# musl takes more (glibc's own limits: `prober.wire.dns.resolver`)
+# musl takes more (glibc's own limits: `prober.wire.dns.glibc`)
 MAX_SERVERS, MAX_NDOTS, MAX_TIMEOUT, MAX_ATTEMPTS = 3, 15, 60, 10
 ENCRYPTED_PORTS: Mapping[str, int] = MappingProxyType({"tls": 853, "https": 443})
 
@@ -75,6 +76,7 @@ class ResolvConf:
     edns0: bool = False
     trust_ad: bool = False
     no_tld_query: bool = False
+    no_aaaa: bool = False
 
     def override(self, options: ResolverOptions) -> ResolvConf:
         """This configuration with each given option in the place of its own. ValueError for a bad server."""
@@ -99,65 +101,77 @@ _FLAGS: Mapping[str, str] = MappingProxyType(
         "edns0": "edns0",
         "trust-ad": "trust_ad",
         "no-tld-query": "no_tld_query",
+        "no-aaaa": "no_aaaa",
     }
 )
-#: Options with a number → the least and the greatest that count; what is beyond is taken as that.
-_NUMBERS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {"ndots": (0, MAX_NDOTS), "timeout": (1, MAX_TIMEOUT), "attempts": (1, MAX_ATTEMPTS)}
+#: Options with a number → the greatest that counts; what is beyond is taken as that.
+_NUMBERS: Mapping[str, int] = MappingProxyType({"ndots": MAX_NDOTS, "timeout": MAX_TIMEOUT, "attempts": MAX_ATTEMPTS})
+_BLANKS: Mapping[Profile, str] = MappingProxyType({Profile.GLIBC: " \t", Profile.MUSL: " \t\v\f\r"})
+_NUMBER: Mapping[Profile, re.Pattern[str]] = MappingProxyType(
+    {Profile.GLIBC: re.compile(r"[+-]?[0-9]{1,9}"), Profile.MUSL: re.compile(r"[0-9]{1,9}")}
 )
 
 
-def parse(text: str, *, hostname: str = "") -> ResolvConf:
+def parse(text: str, *, hostname: str = "", profile: Profile = Profile.GLIBC) -> ResolvConf:
     """A `ResolvConf` from the file's text. What the C library would ignore is ignored: nothing here fails.
 
-    Without a `search` or `domain` line the search list is the domain part of `hostname`.
+    glibc (resolv/res_init.c): without a `search` or `domain` line the search list is the domain part of `hostname`; a
+    `domain` is one word; one of these without words is no line; the `\\r` of a DOS file belongs to the word before it.
+    musl (src/network/resolvconf.c): `domain` is another word for `search`, and without words it empties the list.
     """
     conf = ResolvConf(search=tuple(filter(None, [hostname.partition(".")[2]])), search_given=False)
     servers: list[Server] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         keyword, _, rest = line.replace("\t", " ").partition(" ")
-        words = rest.split()
+        words = [word for word in re.split(f"[{_BLANKS[profile]}]+", rest) if word]
         if keyword == "nameserver":
-            servers += _nameserver(rest)
-        elif keyword == "search" and words:
-            conf = replace(conf, search=tuple(words), search_given=True)
-        elif keyword == "domain" and words:
-            conf = replace(conf, search=(words[0],), search_given=True)
+            servers += _nameserver(rest, profile)
+        elif keyword in ("search", "domain") and (words or profile is Profile.MUSL):
+            alone = keyword == "domain" and profile is Profile.GLIBC
+            conf = replace(conf, search=tuple(words[:1] if alone else words), search_given=True)
         elif keyword == "options":
             for word in words:
-                conf = replace(conf, **_option(word))
+                conf = replace(conf, **_option(word, profile))
     return replace(conf, servers=tuple(servers[:MAX_SERVERS])) if servers else conf
 
 
-def _nameserver(rest: str) -> list[Server]:
-    """The address of a nameserver line, which ends at a space, `;` or `#`; nothing where it is none."""
-    address = rest.replace(";", " ").replace("#", " ").split()[:1]
+def _nameserver(rest: str, profile: Profile) -> list[Server]:
+    """The address of a nameserver line, which ends at a blank, `;` or `#`; nothing where it is none."""
+    address = [word for word in re.split(f"[;#{_BLANKS[profile]}]", rest) if word][:1]
     return [Server(host) for host in address if is_literal(host)]
 
 
-def _option(word: str) -> dict[str, Any]:
-    """The fields that one word of an options line sets; none where it is unknown or without a number."""
-    name, _, value = word.partition(":")
-    if name in _FLAGS:
-        return {_FLAGS[name]: True}
-    if name in _NUMBERS and value.isascii() and value.isdigit():
-        least, greatest = _NUMBERS[name]
-        return {name: min(max(int(value), least), greatest)}
-    return {}
+def _option(word: str, profile: Profile) -> dict[str, Any]:
+    """The fields that one word of an options line sets; none where it is unknown.
+
+    A number ends at the first letter. Where there is none, it is 0 for glibc (atoi(3)), and for musl no option at all.
+    """
+    name, colon, value = word.partition(":")
+    if word in _FLAGS:
+        return {_FLAGS[word]: True}
+    if name not in _NUMBERS or not colon:
+        return {}
+    digits = _NUMBER[profile].match(value)
+    if digits is None and profile is Profile.MUSL:
+        return {}
+    number = min(int(digits[0]) if digits else 0, _NUMBERS[name])
+    return {name: number & MAX_NDOTS if name == "ndots" else max(number, 0)}
 
 
-_read: dict[Path, tuple[tuple[int, int, int], ResolvConf]] = {}
+_read: dict[tuple[Path, Profile], tuple[tuple[int, int, int], ResolvConf]] = {}
 
 
-def system(path: Path = SYSTEM) -> ResolvConf:
-    """This machine's configuration; read again when the file was replaced or written. A missing file: the defaults."""
+def system(path: Path = SYSTEM, profile: Profile = Profile.GLIBC) -> ResolvConf:
+    """This machine's configuration as `profile` reads it; read again when the file was replaced or written. A missing
+    file: the defaults.
+    """
     try:
         stat = os.stat(path)  # noqa: PTH116 - at every lookup, and a Path takes thrice as long
         stamp = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-        known = _read.get(path)
+        known = _read.get((path, profile))
         if known is None or known[0] != stamp:
             text = path.read_text(encoding="utf-8", errors="replace")
-            known = _read[path] = (stamp, parse(text, hostname=socket.gethostname()))
+            known = _read[path, profile] = (stamp, parse(text, hostname=socket.gethostname(), profile=profile))
     except OSError:  # resolv.conf(5): "If this file does not exist, only the name server on the local machine"
-        return parse("", hostname=socket.gethostname())
+        return parse("", hostname=socket.gethostname(), profile=profile)
     return known[1]

@@ -52,10 +52,11 @@ class Trail:
         self.steps.append(step._replace(seconds=took.seconds))
 
     def give_up(
-        self, reason: Reason, detail: str = "", among: Collection[Query] | None = None, took: Span | None = None
-    ) -> None:
+        self, reason: Reason, detail: str = "", among: Collection[Query] | None = None, took: Span | None = None,
+        errno: int = 0,
+    ) -> None:  # fmt: skip
         """Every query still waiting, or those of them in `among`, ends with `reason`, after `took` or now."""
         since = None if took is None else lambda _sent: took
         for query in tuple(self.waiting):
             if among is None or query in among:
-                self.hear(Step(query, reason, detail=detail), since)
+                self.hear(Step(query, reason, detail=detail, errno=errno), since)
