@@ -10,7 +10,9 @@ import pytest
 
 from prober.lab.sockets import Listener, Mode, Serve, bind_alike
 from prober.reasons import Family
+from tests.network.lab.fronts import PROGRAMS
 from tests.network.lab.fronts.process import Front, leash
+from tests.network.lab.probes import THROUGH
 from tests.support.cells import has_ipv6
 from tests.support.tools import require_tool
 
@@ -49,6 +51,12 @@ def require_front(program: type[Front]) -> None:
         program.binary()
     except FileNotFoundError:
         require_tool(program.program)
+
+
+def require_path(path: str) -> None:
+    """Skip the test where a path of the lab's probes leads through a front end that is not installed."""
+    if path in THROUGH:
+        require_front(PROGRAMS[THROUGH[path]])
 
 
 async def start_or_skip(front: Front) -> None:

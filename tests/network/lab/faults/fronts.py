@@ -29,21 +29,22 @@ _UNKNOWN_SNI: Mapping[str, Reason] = {"nginx": R.UNRECOGNIZED_NAME, "envoy": R.R
 _UNKNOWN_AUTHORITY: Mapping[str, Reason] = {"nginx": R.NOT_GRPC, "envoy": R.UNIMPLEMENTED}
 _GRPC_OVER_HTTP1: Mapping[str, Reason] = {"nginx": R.NOT_GRPC, "envoy": R.UNAVAILABLE}
 _SAYS: Mapping[str, Mapping[str, str]] = {
-    "nginx": {"refused": "502", "no endpoints": "502", "dropped": "504", "slow": "504", "gRPC": ":status 000"},
+    "nginx": {
+        "refused": "502",
+        "no endpoints": "502 (over IPv6 504: the kernel tells it late)",
+        "dropped": "504",
+        "slow": "504",
+        "gRPC": ":status 000",
+    },
     "envoy": {"refused": "503 UF", "no endpoints": "503 UF", "dropped": "503 UF", "slow": "504 UT", "gRPC": "502 UPE"},
 }
 
 
-def _ingress(program: str) -> Callable[[Lab], Ingress]:
-    def find(lab: Lab) -> Ingress:
-        front: Ingress = getattr(lab.fronts, program)
-        return front
-
-    return find
-
-
-def _squid(lab: Lab) -> Front:
-    return lab.fronts.squid
+def _front(lab: Lab, program: str) -> Any:
+    """The lab's front end of this program. RuntimeError where it is not installed."""
+    if program in lab.fronts.missing:
+        raise RuntimeError(lab.fronts.missing[program])
+    return getattr(lab.fronts, program)
 
 
 def routed(program: str, **fields: Any) -> Inject:
@@ -51,7 +52,7 @@ def routed(program: str, **fields: Any) -> Inject:
 
     @asynccontextmanager
     async def inject(lab: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
-        front = _ingress(program)(lab)
+        front = _front(lab, program)
         healthy = front.routing
         await front.become(healthy.changed(families, **fields))
         try:
@@ -67,7 +68,7 @@ def ruled(**fields: Any) -> Inject:
 
     @asynccontextmanager
     async def inject(lab: Lab, _: Sequence[Family]) -> AsyncIterator[None]:
-        squid = lab.fronts.squid
+        squid = _front(lab, "squid")
         healthy = squid.rules
         await squid.become(replace(healthy, **fields))
         try:
@@ -78,12 +79,12 @@ def ruled(**fields: Any) -> Inject:
     return inject
 
 
-def done(find: Callable[[Lab], Front], do: Callable[[Any], Awaitable[None]], undo: str) -> Inject:
+def done(program: str, do: Callable[[Any], Awaitable[None]], undo: str) -> Inject:
     """Something done to the process of a front end, and the method of it that undoes that."""
 
     @asynccontextmanager
     async def inject(lab: Lab, _: Sequence[Family]) -> AsyncIterator[None]:
-        front = find(lab)
+        front = _front(lab, program)
         await do(front)
         try:
             yield
@@ -147,24 +148,24 @@ def _configured(program: str) -> Iterator[Fault]:
 
 def _processes(program: str) -> Iterator[Fault]:
     """The processes of an ingress."""
-    find = _ingress(program)
     yield Fault(f"ing-{program}-hangs", "The ingress is stopped: the kernel alone accepts.", "ingress",
-                "++Tbb++", {L.TLS: (R.TIMEOUT,)}, done(find, Ingress.freeze, "resume"), path=program,
+                "++Tbb++", {L.TLS: (R.TIMEOUT,)}, done(program, Ingress.freeze, "resume"), path=program,
                 per_family=False)  # fmt: skip
     yield Fault(f"ing-{program}-gone", "The ingress has ended, and its Service leads to it still.", "ingress",
-                "+Rbbb++", {L.TCP: (R.REFUSED,)}, done(find, Ingress.kill, "start"), path=program,
+                "+Rbbb++", {L.TCP: (R.REFUSED,)}, done(program, Ingress.kill, "start"), path=program,
                 per_family=False)  # fmt: skip
 
 
 @asynccontextmanager
 async def _reloaded(lab: Lab, _: Sequence[Family]) -> AsyncIterator[None]:
-    await lab.fronts.nginx.reload(lab.fronts.nginx.routing)
+    nginx = _front(lab, "nginx")
+    await nginx.reload(nginx.routing)
     yield
 
 
 NGINX = (
     Fault("ing-nginx-worker-hangs", "The worker of nginx is stopped; its master does not know.", "ingress", "++Tbb++",
-          {L.TLS: (R.TIMEOUT,)}, done(_ingress("nginx"), Ingress.freeze_workers, "resume"), path="nginx",
+          {L.TLS: (R.TIMEOUT,)}, done("nginx", Ingress.freeze_workers, "resume"), path="nginx",
           per_family=False),
     Fault("ing-nginx-reloaded", "The ingress was reloaded a moment ago.", "nothing", "+++++++", {},
           _reloaded, path="nginx", per_family=False),
@@ -187,9 +188,9 @@ PROXY = (
     _proxy("egress-drop", "The proxy's egress is dropped.", "policy of the proxy", R.TIMEOUT,
            rule("node1", "{ip} saddr {squid} {ip} daddr {outside} drop"), "squid waits longer than the probe does."),
     _proxy("hangs", "The proxy is stopped: the kernel alone accepts.", "proxy", R.TIMEOUT,
-           done(_squid, Front.freeze, "resume")),
+           done("squid", Front.freeze, "resume")),
     Fault("proxy-gone", "The proxy has ended, and its Service leads to it still.", "proxy", "+Rbb+++",
-          {L.TCP: (R.REFUSED,)}, done(_squid, Front.kill, "start"), path="proxied", per_family=False),
+          {L.TCP: (R.REFUSED,)}, done("squid", Front.kill, "start"), path="proxied", per_family=False),
 )  # fmt: skip
 
 FAULTS = (

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from prober.lab.certificates import CertificateFiles
 from prober.reasons import Family
 from tests.network.lab import plan
 from tests.network.lab.fronts.envoy import Envoy
+from tests.network.lab.fronts.haproxy import HAProxy
 from tests.network.lab.fronts.ingress import GRPC_HOST, WEB_HOST, Routing, Side
 from tests.network.lab.fronts.nginx import Nginx
 from tests.network.lab.fronts.process import Front, Place
 from tests.network.lab.fronts.squid import Rules, Squid
 from tests.network.lab.isolation import inside
 
+#: The name of the binary → what starts it.
+PROGRAMS: Mapping[str, type[Front]] = MappingProxyType({each.program: each for each in (Nginx, Envoy, HAProxy, Squid)})
 _PROXY_PORT = 3128
 
 
