@@ -40,6 +40,8 @@ class Code(StrEnum):
     TCP_WRONG_ANSWER = "tcp_wrong_answer"
     TCP_NO_ANSWER = "tcp_no_answer"
     CONNECTION_RESET = "connection_reset"
+    ANSWER_LOST = "answer_lost"
+    REQUEST_LOST = "request_lost"
     LOCAL_PORTS_EXHAUSTED = "local_ports_exhausted"
     SOURCE_MISSING = "source_missing"
     CONNECT_NOT_PERMITTED = "connect_not_permitted"

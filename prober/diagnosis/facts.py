@@ -138,6 +138,8 @@ def _packets(facts: Facts) -> dict[str, str]:
         "source": str(evidence.get("source") or "of its own"),
         "sender": str(sender or ("this node" if evidence.get("errno") == "EHOSTUNREACH" else "a router on the way")),
         "lost": f" with {lost} SYN{'s' if lost != 1 else ''} retransmitted" if lost else "",
+        "behind": _segments(evidence.get("out_of_order")),
+        "again": _segments(evidence.get("retransmits")),
         "sent": str(evidence.get("sent", facts.cell.options.icmp.count)),
         "received": str(evidence.get("received", 0)),
         "size": str(facts.cell.options.icmp.size),
@@ -145,6 +147,11 @@ def _packets(facts: Facts) -> dict[str, str]:
         "hops": str(facts.cell.options.icmp.ttl or "all its"),
         "mtu": _mtu(evidence),
     }
+
+
+def _segments(count: object) -> str:
+    """How many they are; a count that is missing becomes some."""
+    return f"{count} segment{'s' if count != 1 else ''}" if count else "some"
 
 
 def _mtu(evidence: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from prober.wire.errqueue import LINUX
 
+_SO_MEMINFO, _FIRST = 55, struct.Struct("=I")  # asm-generic/socket.h; SK_MEMINFO_RMEM_ALLOC (linux/sock_diag.h)
 #: Seconds of a tick of the kernel's (CONFIG_HZ=250, what distributions have), in which it counts some times.
 TICK: Final = 0.004
 # struct tcp_info (linux/tcp.h): unacked, last_data_recv, total_retrans, rcv_ooopack; kernels before 5.4 end ahead of it
@@ -51,12 +52,23 @@ class LossWatch:
 
     def since(self, *, waiting: bool) -> dict[str, int]:
         """The segments by what became of them, as far as there are any: `retransmits` (ours), `out_of_order` (the
-        peer's), and while an answer is `waiting` those of ours that are `unacknowledged`."""
+        peer's). While the rung is still `waiting` for an answer, those of ours that are `unacknowledged`, and as
+        `behind_gap`, in bytes of memory, what has come and waits for one that is missing.
+        """
         losses = Losses.of(self._socket)
         if losses is None:
             return {}
         found = {"retransmits": losses.retransmits - self._known,
                  "out_of_order": losses.out_of_order - self._out_of_order,
-                 "unacknowledged": losses.unacknowledged if waiting else 0}  # fmt: skip
+                 "unacknowledged": losses.unacknowledged if waiting else 0,
+                 "behind_gap": _held_back(self._socket) if waiting else 0}  # fmt: skip
         self._known, self._out_of_order = losses.retransmits, losses.out_of_order
-        return {name: segments for name, segments in found.items() if segments > 0}
+        return {name: count for name, count in found.items() if count > 0}
+
+
+def _held_back(sock: socket.socket) -> int:
+    """Memory of what a socket has received and not handed out, of which nothing more can be read."""
+    try:
+        return int(_FIRST.unpack(sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _FIRST.size))[0])
+    except OSError:  # before Linux 4.12
+        return 0

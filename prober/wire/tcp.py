@@ -164,10 +164,10 @@ class TcpStream:
         still missing. None if the stamp is the latest.
         """
         losses = Losses.of(self.socket)
-        if losses is None or losses.out_of_order == self._out_of_order:
+        if losses is None or losses.out_of_order == self._out_of_order or age <= losses.quiet + TICK:
             return None
         self._out_of_order = losses.out_of_order
-        return max(0.0, losses.quiet - TICK) if age > losses.quiet + TICK else None
+        return max(0.0, losses.quiet - TICK)
 
     async def send(self, data: bytes) -> None:
         """See Stream.send."""

@@ -63,3 +63,29 @@ def test_a_failed_connection_says_how_far_it_came(reason: Reason, evidence: Evid
     found = verdict(make_cell(Kind.TCP, "tcp", "web.example", 25), dns=HELD, tcp=(reason, evidence))
     assert found.code == code
     assert words in found.says
+
+
+@pytest.mark.parametrize(
+    ("evidence", "code", "words"),
+    [
+        ({"out_of_order": 1, "behind_gap": 1104}, Code.ANSWER_LOST, "1 segment behind it came, and that one had not"),
+        ({"retransmits": 4, "unacknowledged": 1}, Code.REQUEST_LOST, "4 segments sent again"),
+        ({"retransmits": 1, "out_of_order": 2}, None, ""),  # all of it came in the end, and then nothing more
+        ({"unacknowledged": 1}, None, ""),  # sent a moment ago
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "scheme", "layer", "silent"),
+    [
+        (Kind.TLS, "tls", "tls", Code.TLS_SILENT),
+        (Kind.HTTP, "http", "http", Code.HTTP_SILENT),
+        (Kind.GRPC, "grpc", "grpc", Code.GRPC_SILENT),
+    ],
+)
+def test_a_peer_that_was_not_reached_or_not_heard_is_not_called_silent(
+    kind: Kind, scheme: str, layer: str, silent: Code, evidence: Evidence, code: Code | None, words: str
+) -> None:
+    outcomes: dict[str, Any] = {"dns": HELD, "tcp": HELD, layer: (Reason.TIMEOUT, evidence)}
+    found = verdict(make_cell(kind, scheme, "web.example", 8443), **outcomes)
+    assert found.code == (code or silent)
+    assert words in found.says

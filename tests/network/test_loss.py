@@ -17,6 +17,7 @@ from tests.network.lab.conversation import Conversation, conversations
 from tests.network.lab.delayed import DelayTool
 from tests.network.lab.isolation import FILES
 from tests.network.lab.process import LabProcess
+from tests.network.timed import climb
 
 #: Seconds each way, in each of the two tools: by as much is the first to send again the one that has sent first.
 DELAY = 0.005
@@ -144,3 +145,26 @@ def test_an_answer_is_there_once_its_last_missing_segment_has_come(lossy: list[L
         exchange = each.near.exchange(0)
         assert found["seconds"] >= exchange.complete - ROUNDING, each
         assert exchange.beside(found["seconds"], ROUNDING) < SLACK, each
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "not_said"),
+    [
+        ("mtu-blackhole", {"out_of_order", "behind_gap"}, {"unacknowledged"}),
+        ("fw-data-lost", {"retransmits", "unacknowledged"}, {"behind_gap"}),
+        ("tls-hang", set(), {"behind_gap", "unacknowledged"}),
+    ],
+)
+def test_a_timeout_tells_a_lost_answer_from_a_lost_request_and_from_silence(
+    lab: LabProcess, fault: str, said: set[str], not_said: set[str]
+) -> None:
+    lab.ask(fault=fault, on=True)
+    try:
+        runs = climb(lab, ["tls"], timeout=1.0)
+    finally:
+        lab.ask(fault=fault, on=False)
+    for run in runs:
+        assert run["blame"] == {"layer": "tls", "reason": "timeout"}
+        evidence = run["layers"][-1]["evidence"]
+        assert evidence.keys() >= said, run
+        assert not evidence.keys() & not_said, run

@@ -7,13 +7,13 @@ from itertools import chain
 from types import MappingProxyType
 
 from prober.diagnosis.row import Row
-from prober.diagnosis.rules import common, dns, grpc, http, icmp, reach, tls
+from prober.diagnosis.rules import common, dns, grpc, http, icmp, lost, reach, tls
 from prober.reasons import Layer, Reason
 
 
 def _by_reason() -> Mapping[tuple[Layer, Reason], tuple[Row, ...]]:
     table: dict[tuple[Layer, Reason], tuple[Row, ...]] = {}
-    for row in chain(dns.ROWS, icmp.ROWS, reach.ROWS, tls.PROXY, tls.TLS, http.ROWS, grpc.ROWS, common.ROWS):
+    for row in chain(dns.ROWS, icmp.ROWS, reach.ROWS, lost.ROWS, tls.PROXY, tls.TLS, http.ROWS, grpc.ROWS, common.ROWS):
         key = (row.layer, row.reason)
         table[key] = (*table.get(key, ()), row)
     return MappingProxyType(table)

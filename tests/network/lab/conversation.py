@@ -49,7 +49,7 @@ class Exchange(NamedTuple):
 
 @dataclass(slots=True)
 class Conversation:
-    """One flow between the vantage and a server: TCP, UDP, or echo requests with one identifier."""
+    """One flow between the vantage and a server: TCP, UDP, or one echo."""
 
     protocol: str
     server: str
@@ -97,17 +97,26 @@ def _ahead(header: Header, other: Header) -> int:
 
 def conversations(passages: Iterable[Passage], vantage: Collection[str]) -> list[Conversation]:
     """Those that one of the addresses `vantage` began meanwhile, in the order of their first packets."""
-    found: dict[tuple[str, str, int, str, int], Conversation] = {}
+    all_of_them: list[Conversation] = []
+    latest: dict[tuple[str, str, int, str, int], Conversation] = {}
     for passage in sorted(passages, key=lambda each: each.came):
         header = passage.header
-        if header.protocol not in (_TCP, _UDP, _ICMP):
-            continue
-        if header.source in vantage:
-            if header.flow not in found and header.protocol == _TCP and not header.flags & SYN:
-                continue  # the end of one that began before
-            port = 0 if header.protocol == _ICMP else header.destination_port
-            begun = found.setdefault(header.flow, Conversation(header.protocol, header.destination, port))
-            begun.there.append(passage)
-        elif (begun := found.get(header.back)) is not None:
+        if header.source in vantage and header.protocol in (_TCP, _UDP, _ICMP):
+            begun = latest.get(header.flow)
+            if _begins(header, begun):
+                port = 0 if header.protocol == _ICMP else header.destination_port
+                begun = latest[header.flow] = Conversation(header.protocol, header.destination, port)
+                all_of_them.append(begun)
+            if begun is not None:
+                begun.there.append(passage)
+        elif (begun := latest.get(header.back)) is not None:
             begun.back.append(passage)
-    return list(found.values())
+    return all_of_them
+
+
+def _begins(header: Header, before: Conversation | None) -> bool:
+    """Whether the vantage begins a conversation with that, or goes on with the one `before` by the same ports."""
+    if header.protocol != _TCP:
+        return before is None or bool(before.back)
+    again = before is not None and before.there[0].header.sequence == header.sequence
+    return bool(header.flags & SYN) and not again

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 _TCP, _UDP, _ICMP4, _ICMP6 = 6, 17, 1, 58
 _NAMES = {_TCP: "tcp", _UDP: "udp", _ICMP4: "icmp", _ICMP6: "icmp"}
+_ASKING = (8, 128)  # echo requests
 SYN, ACK, FIN = 0x02, 0x10, 0x01
 
 
 class Header(NamedTuple):
-    """Whose packet it was. Echo messages have their identifier on both sides, in the place of the port.
+    """Whose packet it was. Echo messages have their identifier in the place of the asker's port, and in that of the
+    other side their sequence number.
 
     `size` is the length of what TCP or UDP carried, or of the ICMP message; `flags` and `sequence` are TCP's, else 0.
     """
@@ -51,8 +53,9 @@ def header_of(packet: bytes) -> Header:
     ends = str(ipaddress.ip_address(source)), str(ipaddress.ip_address(destination))
     name, inner = _NAMES.get(protocol, str(protocol)), packet[behind:]
     if protocol in (_ICMP4, _ICMP6):
-        identifier = int.from_bytes(inner[4:6])
-        return Header(name, ends[0], identifier, ends[1], identifier, 0, length)
+        pair = int.from_bytes(inner[4:6]), int.from_bytes(inner[6:8])
+        sides = pair if inner[0] in _ASKING else pair[::-1]
+        return Header(name, ends[0], sides[0], ends[1], sides[1], 0, length)
     ports = int.from_bytes(inner[:2]), int.from_bytes(inner[2:4])
     if protocol == _TCP:
         size, sequence = length - (inner[12] >> 4) * 4, int.from_bytes(inner[4:8])
