@@ -11,7 +11,8 @@ from prober.model import Cell, Vantage
 from prober.options import KubernetesOptions, SecretFile
 from prober.reasons import Family, Kind
 from prober.wire.dns.resolvconf import SYSTEM, system
-from prober.wire.icmp import NotPermittedError, Pinger
+from prober.wire.icmp import NotPermittedError
+from prober.wire.pinger import Pinger
 
 _PING_RANGE = Path("/proc/sys/net/ipv4/ping_group_range")
 _NAMES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}

@@ -1,4 +1,4 @@
-"""ICMP echo (RFC 792, RFC 4443 section 4) over one shared socket per family: icmplib's sockets, our own event loop.
+"""ICMP echo (RFC 792, RFC 4443 section 4) over sockets that runs share: icmplib's sockets, our own event loop.
 
 Replies find their request by identifier, sequence number and a random token in the payload; ICMP errors come out of
 the socket's error queue with the head of the request that they are about. What an error means is not decided here.
@@ -79,6 +79,8 @@ class EchoSocket:
         self._near = False
         """The latest reply came from this machine, as it seems: sendto does all of its work."""
         self._unanswered = 0
+        self.opened = self.loop.time()
+        self.closed = self._retired = False
         self._set_up()
         self.loop.add_reader(self._socket.fileno(), self._readable)
 
@@ -129,9 +131,20 @@ class EchoSocket:
             self._unanswered -= echo.answer.cancelled() or not echo.answer.done()
         self._leaving.pop(echo.number, None)
         echo.answer.cancel()
+        if self._retired and not self._waiting:
+            self.close()
+
+    def retire(self) -> None:
+        """Close as soon as no request is under way any more."""
+        self._retired = True
+        if not self._waiting:
+            self.close()
 
     def close(self) -> None:
         """Close the socket; requests under way are cancelled."""
+        if self.closed:
+            return
+        self.closed = True
         for echo in tuple(self._waiting.values()):
             self.forget(echo)
         if not self.loop.is_closed():
@@ -249,28 +262,6 @@ class EchoSocket:
         if echo is not None and not echo.answer.done():
             echo.answer.set_result(answer)
             self._unanswered -= 1
-
-
-class Pinger:
-    """The echo sockets of the process, one per family, opened when first needed."""
-
-    def __init__(self) -> None:
-        self._sockets: dict[Family, EchoSocket] = {}
-
-    def socket(self, family: Family) -> EchoSocket:
-        """The socket of `family` on the running loop. NotPermittedError, or OSError where the family is missing."""
-        known = self._sockets.get(family)
-        if known is not None and known.loop is asyncio.get_running_loop():
-            return known
-        if known is not None:
-            known.close()
-        opened = self._sockets[family] = EchoSocket(family)
-        return opened
-
-    def close(self) -> None:
-        """Close every socket."""
-        while self._sockets:
-            self._sockets.popitem()[1].close()
 
 
 def _open(family: Family) -> Any:

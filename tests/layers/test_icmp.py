@@ -18,7 +18,8 @@ from prober.reasons import Family, Kind, Layer, Reason
 from prober.wire import icmp
 from prober.wire.echo import Echo
 from prober.wire.errqueue import IcmpError
-from prober.wire.icmp import EchoSocket, NotPermittedError, Pinger
+from prober.wire.icmp import EchoSocket, NotPermittedError
+from prober.wire.pinger import Pinger
 from prober.wire.stamps import Instant
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.netns import run_in_namespace, why_not

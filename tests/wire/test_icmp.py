@@ -13,7 +13,8 @@ from prober.reasons import Family
 from prober.wire import icmp, stamps
 from prober.wire.echo import Echo, EchoReply, checksum
 from prober.wire.errqueue import LINUX, IcmpError
-from prober.wire.icmp import EchoSocket, Pinger, SendFailed
+from prober.wire.icmp import EchoSocket, SendFailed
+from prober.wire.pinger import Pinger
 from prober.wire.stamps import Instant
 
 PARTNER = "192.0.2.7"

@@ -17,8 +17,9 @@ from prober.options import IcmpOptions
 from prober.reasons import Reason
 from prober.wire.echo import Echo
 from prober.wire.errqueue import IcmpError
-from prober.wire.icmp import EchoSocket, NotPermittedError, Pinger, SendFailed
+from prober.wire.icmp import EchoSocket, NotPermittedError, SendFailed
 from prober.wire.marks import Marks
+from prober.wire.pinger import Pinger
 
 NOT_PERMITTED_DETAIL: Final = (
     "no ICMP socket may be opened: let the sysctl net.ipv4.ping_group_range (both families) cover this process's gid, "
@@ -58,7 +59,7 @@ async def echo(ascent: Ascent) -> None:
         raise Failed(Reason.UNREACHABLE, "no address to send to")
     echoes: list[Echo] = []
     options = ascent.cell.options.icmp
-    sender = _sender(ascent)
+    sender = _sender(ascent, ascent.address)
     try:
         refused = await _send(echoes, sender, ascent.address, options)
         await _gather(echoes, options.gap)
@@ -81,10 +82,10 @@ async def echo(ascent: Ascent) -> None:
         raise Failed(Reason.TIMEOUT, f"{lost} of {len(echoes)} lost: icmp.max_loss is {options.max_loss:g}")
 
 
-def _sender(ascent: Ascent) -> EchoSocket:
-    """The process's echo socket for the cell's family."""
+def _sender(ascent: Ascent, address: str) -> EchoSocket:
+    """An echo socket of the cell's family for this run."""
     try:
-        sender = ascent.kit.get(Pinger).socket(ascent.cell.family)
+        sender = ascent.kit.get(Pinger).socket(ascent.cell.family, address)
     except NotPermittedError as error:
         raise Failed(Reason.NOT_PERMITTED, NOT_PERMITTED_DETAIL) from error
     except OSError as error:
