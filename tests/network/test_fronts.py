@@ -172,6 +172,20 @@ async def test_a_front_that_is_gone_refuses(front: Ingress, behind: Behind) -> N
     assert_found(await behind.climb(front, *WEB), WELL)
 
 
+async def test_an_envoy_that_drains_refuses(behind: Behind, tmp_path: Path) -> None:
+    """Its process lives on, and started again it serves."""
+    front = Envoy(tmp_path, behind.routing())
+    await start_or_skip(front)
+    try:
+        await front.drain()
+        assert_found(await behind.climb(front, *WEB), seen("tcp/refused", "port_closed"))
+        assert front.pids()
+        await front.restart()
+        assert_found(await behind.climb(front, *WEB), WELL)
+    finally:
+        await front.stop()
+
+
 async def test_a_reload_of_nginx_is_at_worst_a_drain(behind: Behind, tmp_path: Path) -> None:
     """Probes one after the other while it reloads three times: no connection is refused or cut, and what an old worker
     no longer takes ends with GOAWAY.

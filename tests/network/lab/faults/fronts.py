@@ -14,6 +14,7 @@ from tests.network.lab import plan
 from tests.network.lab.faults.fault import Fault, Inject
 from tests.network.lab.faults.inject import rule, services
 from tests.network.lab.faults.served import served
+from tests.network.lab.fronts.envoy import Envoy
 from tests.network.lab.fronts.ingress import GRPC_HOST, WEB_HOST, Ingress
 from tests.network.lab.fronts.process import Front
 
@@ -172,6 +173,12 @@ NGINX = (
 )  # fmt: skip
 
 
+ENVOY = (
+    Fault("ing-envoy-drained", "The ingress drains before its end, and its Service leads to it still.", "ingress",
+          "+Rbbb++", {L.TCP: (R.REFUSED,)}, done("envoy", Envoy.drain, "restart"), path="envoy", per_family=False),
+)  # fmt: skip
+
+
 def _proxy(name: str, says: str, to_blame: str, reason: Reason, inject: Inject, note: str = "") -> Fault:
     """A fault at the proxy. Names are its business, and so is the family in which it goes on."""
     return Fault(f"proxy-{name}", says, to_blame, "++bb+++", {L.PROXY: (reason,)}, inject, path="proxied",
@@ -196,5 +203,6 @@ PROXY = (
 FAULTS = (
     *(fault for program in ("nginx", "envoy") for of in (_behind, _configured, _processes) for fault in of(program)),
     *NGINX,
+    *ENVOY,
     *PROXY,
 )

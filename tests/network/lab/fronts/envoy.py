@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -10,6 +11,8 @@ from typing import Any
 
 from tests.network.lab.fronts.ingress import ANSWER_TIMEOUT, CONNECT_TIMEOUT, GRPC_HOST, Address, Ingress, Routing, Side
 
+_ADMIN = "admin.sock"  # in its working directory
+_PATIENCE = 5.0  # seconds
 _TYPES = "type.googleapis.com/envoy.extensions"
 _MANAGER = f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = f"{_TYPES}.filters.http.router.v3.Router"
@@ -19,11 +22,12 @@ _OPTIONS = f"{_TYPES}.upstreams.http.v3.HttpProtocolOptions"
 
 
 def configuration(routing: Routing) -> dict[str, Any]:
-    """The bootstrap configuration, without an admin port."""
+    """The bootstrap configuration. Its admin interface is a socket file: no port of it is open."""
     sides = list(enumerate(routing.sides))
     clusters = [cluster for number, side in sides for cluster in _clusters(number, side)]
     listeners = [_listener(routing, number, side) for number, side in sides]
-    return {"static_resources": {"listeners": listeners, "clusters": clusters}}
+    admin = {"address": {"pipe": {"path": _ADMIN, "mode": 0o600}}}
+    return {"admin": admin, "static_resources": {"listeners": listeners, "clusters": clusters}}
 
 
 def _listener(routing: Routing, number: int, side: Side) -> dict[str, Any]:
@@ -119,3 +123,18 @@ class Envoy(Ingress):
         file = self.directory / "envoy.json"
         file.write_text(json.dumps(configuration(self.routing), indent=1), encoding="utf-8")
         return ["-c", str(file), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
+
+    async def drain(self) -> None:
+        """Take no more connections, as before the end of its Pod. RuntimeError where it refuses."""
+        async with asyncio.timeout(_PATIENCE):
+            reader, writer = await asyncio.open_unix_connection(str(self.directory / _ADMIN))
+            try:
+                writer.write(b"POST /drain_listeners HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
+                answer = await reader.read()
+            finally:
+                writer.close()
+            if not answer.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(answer.decode(errors="replace"))
+            for address, port in self.listens():
+                while await self._takes_connections(address, port):  # its workers do it one after the other
+                    pass

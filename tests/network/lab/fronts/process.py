@@ -183,17 +183,22 @@ class Front(ABC):
         return children[0]
 
     async def _wait_for(self, address: str, port: int) -> None:
-        loop = asyncio.get_running_loop()
-        while self._process is not None and self._process.returncode is None:
-            with self._place.inside():
-                sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-            with sock:
-                sock.setblocking(False)
-                try:
-                    return await loop.sock_connect(sock, (address, port))
-                except OSError:
-                    await asyncio.sleep(_PAUSE)
-        raise self._ended()
+        while not await self._takes_connections(address, port):
+            if self._process is None or self._process.returncode is not None:
+                raise self._ended()
+            await asyncio.sleep(_PAUSE)
+
+    async def _takes_connections(self, address: str, port: int) -> bool:
+        """Whether somebody listens there."""
+        with self._place.inside():
+            sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        with sock:
+            sock.setblocking(False)
+            try:
+                await asyncio.get_running_loop().sock_connect(sock, (address, port))
+            except OSError:
+                return False
+        return True
 
     def _ended(self) -> RuntimeError:
         """What it said last."""
