@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from prober.options import Profile
     from prober.wire.dns.resolvconf import ResolvConf, Server
 
+#: Seconds for which an answer over TCP is waited for, where the C library would wait for ever.
+_PATIENCE = 30.0
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `prober dns`."""
@@ -104,7 +107,7 @@ async def _walk(args: argparse.Namespace, profile: Profile) -> dict[str, Any]:
     ascent = Ascent(_cell(args), kit)
     try:
         lookup = await look_up(args.name, args.types, conf, trail, asking=asking_of(ascent.cell), profile=profile,
-                               channel=channel_of(ascent, conf))  # fmt: skip
+                               channel=channel_of(ascent, conf), patience=_PATIENCE)  # fmt: skip
     finally:
         await kit.close()
     return {**walked(profile, args.types, lookup, trail), **ascent.evidence}

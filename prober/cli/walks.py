@@ -19,7 +19,7 @@ _WIDE = 240
 
 
 def walked(profile: Profile, types: Sequence[str], lookup: Lookup, trail: Trail) -> dict[str, Any]:
-    """One lookup; times in seconds. `error` is what getaddrinfo of this C library would return."""
+    """One lookup; times in seconds. `error` is what getaddrinfo of this C library would return, if it would return."""
     from prober.wire.dns.eai import error_of
 
     step = lookup.decisive
@@ -73,9 +73,12 @@ def differ(walks: Sequence[dict[str, Any]]) -> str | None:
 
 
 def _result(walk: dict[str, Any]) -> str:
+    from prober.wire.dns.eai import ENDLESS
+
     if walk["error"] is None:
         return f"returns {', '.join(walk['connects'] or walk['addresses'])} of {walk['found']}"
-    return f"fails with {walk['error']}" + (f" ({walk['because']})" if walk["because"] else "")
+    failed = "does not return" if walk["error"] == ENDLESS else f"fails with {walk['error']}"
+    return failed + (f" ({walk['because']})" if walk["because"] else "")
 
 
 def _cost(walk: dict[str, Any]) -> str:

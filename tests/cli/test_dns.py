@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import socket
 from typing import Any
 
 import dns.edns
@@ -94,6 +95,19 @@ def test_two_libraries_that_agree_are_told_with_their_costs(capsys: pytest.Captu
     assert code == 0
     assert [walk["profile"] for walk in report["walks"]] == ["musl", "glibc"]
     assert report["differ"].startswith("They agree: each returns 10.0.0.1, 10.0.0.2 of web.c.; musl after ")
+
+
+def test_a_library_that_would_wait_for_ever_does_not_return(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        conf = ResolvConf(servers=(Server(*mute.getsockname()),), use_vc=True, timeout=0.2, attempts=1)
+        monkeypatch.setattr(resolvconf, "system", lambda **_: conf)
+        monkeypatch.setattr(command, "_PATIENCE", 0.2)
+        assert command.run(parse("web.c.", "--as", "glibc,musl", "--no-getaddrinfo", "-o", "json")) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["walks"][0]["error"] == "no return"
+    assert "glibc does not return (web.c. A: timeout) after 2 queries" in report["differ"]
 
 
 def test_getaddrinfo_of_this_machine_stands_beside_them(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,9 +12,11 @@ import dns.message
 import dns.rcode
 import pytest
 
+from prober.options import Profile
 from prober.reasons import Family, Reason
 from prober.wire.datagram import DatagramSocket
 from prober.wire.dns import kept
+from prober.wire.dns.eai import ENDLESS, error_of
 from prober.wire.dns.exchange import MAX_STRAYS
 from prober.wire.dns.lookup import look_up
 from prober.wire.dns.message import Query
@@ -177,6 +180,20 @@ async def test_what_was_asked_survives_a_deadline() -> None:
                 await look_up("web", ("A",), conf, trail)
     assert [(step.query.name, step.reason) for step in trail.steps] == [("web.", Reason.TIMEOUT)]
     assert trail.steps[0].seconds >= 0.04
+
+
+async def test_where_the_c_library_would_wait_for_ever_somebody_else_has_to_end_it() -> None:
+    with socket.create_server((LOOPBACK[Family.IPV4], 0)) as mute:
+        conf = ResolvConf(servers=(Server(*mute.getsockname()),), use_vc=True, timeout=0.05, attempts=1)
+        lookup = await look_up("web", BOTH, conf, Trail(), patience=0.3)
+        assert (lookup.reason, lookup.endless) == (Reason.TIMEOUT, True)
+        assert error_of(lookup, Profile.GLIBC) == ENDLESS
+        trail = Trail()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(look_up("web", BOTH, conf, trail), 0.3)
+        assert [(step.query.transport, step.reason) for step in trail.steps] == [("tcp", Reason.TIMEOUT)] * 2
+        probed = await look_up("web", ("A",), replace(conf, use_vc=False, transport="tcp"), Trail())
+        assert (probed.reason, probed.endless) == (Reason.TIMEOUT, False)
 
 
 async def test_no_descriptors_left_is_our_own_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ NUMBERS: Mapping[int, str] = MappingProxyType(
 )
 #: Codes that glibc understands, or asks another server after; no code: silence.
 _TEMPORARY: Final = frozenset({None, "NOERROR", "NXDOMAIN", "SERVFAIL", "NOTIMP", "REFUSED"})
+#: In the place of an error: the call does not return.
+ENDLESS: Final = "no return"
 _SHARED: Final = {Reason.NAME_NOT_FOUND: "EAI_NONAME", Reason.NO_DATA: "EAI_NODATA"}
 
 
@@ -30,6 +32,8 @@ def error_of(lookup: Lookup, profile: Profile, *, modern: bool = True) -> str | 
     """
     if lookup.reason is None:
         return None
+    if lookup.endless:
+        return ENDLESS
     if profile is Profile.MUSL:
         error = {**_SHARED, Reason.MALFORMED: "EAI_NODATA"}.get(lookup.reason, "EAI_AGAIN")
         return error if modern or error != "EAI_NODATA" else "EAI_NONAME"

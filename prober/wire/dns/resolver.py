@@ -58,11 +58,13 @@ class Lookup(NamedTuple):
     """How a lookup ended. `reason` is None where at least one type was answered.
 
     `steps` are those that decided it, all for one name, at most one per type; none where the name cannot be asked for.
+    `endless`: the C library would wait on, for an answer over TCP, and never return.
     """
 
     reason: Reason | None
     steps: tuple[Step, ...] = ()
     suffix: str | None = None
+    endless: bool = False
 
     @property
     def decisive(self) -> Step | None:

@@ -19,11 +19,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prober.wire.dns.eai import NUMBERS
+from prober.wire.dns.eai import ENDLESS, NUMBERS
 
 #: Calls at the same time: nearly all of them wait.
 AT_ONCE = 64
-#: Seconds after which a call counts as one that never returns.
+#: Seconds after which a call counts as one that never returns; the machine knows sooner.
 PATIENCE = 9.0
 _NEWNS, _NEWUTS, _MS_PRIVATE, _MS_REC = 0x00020000, 0x04000000, 1 << 18, 1 << 14
 _FAMILIES = {("A",): socket.AF_INET, ("AAAA",): socket.AF_INET6}
@@ -76,10 +76,10 @@ def _start(job: dict[str, Any], program: str | None) -> tuple[int, int]:
 
 
 def _result(said: str) -> dict[str, Any]:
-    code, *addresses = said.split() or ["hangs"]
-    if code == "0":
-        return {"error": None, "addresses": addresses}
-    return {"error": NUMBERS.get(int(code), code) if code != "hangs" else code, "addresses": []}
+    if not said:
+        return {"error": ENDLESS, "addresses": []}
+    code, *addresses = said.split()
+    return {"error": NUMBERS.get(int(code), code) if int(code) else None, "addresses": addresses}
 
 
 def started(jobs: Sequence[Mapping[str, Any]], program: str | None) -> subprocess.Popen[str]:
