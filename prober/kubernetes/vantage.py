@@ -150,10 +150,15 @@ def _has_loopback(family: Family) -> bool:
 
 
 def _takes(number: int, attempt: Callable[[socket.socket], None]) -> bool:
-    """Whether `attempt` succeeds on a UDP socket of the address family `number`."""
+    """Whether `attempt` succeeds on a UDP socket of the address family `number`.
+
+    EAGAIN is no answer about the family: no local port is left (ip(7), ip_local_port_range).
+    """
     try:
         with socket.socket(number, socket.SOCK_DGRAM) as probe:
             attempt(probe)
+    except BlockingIOError:
+        return True
     except OSError:
         return False
     return True

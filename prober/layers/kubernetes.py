@@ -1,6 +1,7 @@
 """The http rung of a kubernetes probe: one GET of the API server, with the Pod's token if one is mounted.
 
-Without a token 200, 401 and 403 each prove DNS, Service, TLS and API server; with one 401 is a fault.
+Without a token 200, 401 and 403 each prove DNS, Service, TLS and API server. With one, 401 is a fault of the token, and
+403 of its rights: `system:public-info-viewer` lets every authenticated user get /livez, /readyz and /version.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from prober.reasons import Reason
 from prober.wire.http import Call, Record
 
 ALIVE_ANONYMOUS: Final = frozenset({200, 401, 403})
-ALIVE_WITH_TOKEN: Final = frozenset({200, 403})
+ALIVE_WITH_TOKEN: Final = frozenset({200})
 #: A failed check of /livez and /readyz, one per line: `[-]etcd failed: reason withheld`.
 _FAILED_CHECK = re.compile(rb"^\[-\](\S{1,100})", re.MULTILINE)
 _CHECKS_SHOWN: Final = 20

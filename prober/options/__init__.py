@@ -96,7 +96,7 @@ class HttpOptions(Options):
 
 
 class KubernetesOptions(Options):
-    """`kubernetes:` the API server smoke. 200, 401 and 403 prove the path without a token."""
+    """`kubernetes:` the API server smoke. 200, 401 and 403 prove the path without a token, 200 alone with one."""
 
     resource: str = "/readyz?verbose"
     """What is asked for where the URL has no path of its own; `verbose` names every check, failing or not."""

@@ -223,10 +223,11 @@ def has_source(address: str) -> bool:
 
     Connecting a datagram socket sends nothing, but picks a source as TCP would. It tells the two meanings of
     EADDRNOTAVAIL apart: an IPv6 without any address of ours gives it as well as the lack of a local port (connect(2)).
+    Where datagrams lack a local port too, that is EAGAIN, and says which of the two it is.
     """
     try:
         with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
-            return sock.connect_ex((address, 9)) == 0
+            return sock.connect_ex((address, 9)) in (0, errno.EAGAIN)
     except OSError:
         return False
 

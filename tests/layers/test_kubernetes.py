@@ -47,7 +47,7 @@ async def probe(
 @pytest.mark.parametrize(("status", "token", "reason"), [
     (200, False, None), (401, False, None), (403, False, None), (404, False, Reason.STATUS),
     (302, False, Reason.STATUS), (429, False, Reason.STATUS), (500, False, Reason.STATUS),
-    (200, True, None), (403, True, None), (401, True, Reason.STATUS), (404, True, Reason.STATUS),
+    (200, True, None), (403, True, Reason.STATUS), (401, True, Reason.STATUS), (404, True, Reason.STATUS),
 ])  # fmt: skip
 async def test_what_proves_the_path_depends_on_the_token(
     files: CertificateFiles, tmp_path: Path, status: int, token: bool, reason: Reason | None
@@ -81,12 +81,16 @@ async def test_http2_is_spoken_where_the_api_server_chooses_it(
     assert (seen[0][":scheme"], seen[0]["authorization"]) == ("https", "Bearer secret-token")
 
 
-async def test_a_right_that_is_missing_is_said_but_no_failure(files: CertificateFiles, tmp_path: Path) -> None:
+async def test_a_right_that_is_missing_is_a_fault_of_the_rights(files: CertificateFiles, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t")
     async with serving(says(response("403 Forbidden")), tls=make_context(files, [NAME], alpn=[])) as server:
         run = await probe(server, files, tmp_path / "token")
-    assert run.ok
+    assert (run.blame and run.blame.reason) is Reason.STATUS
     assert http(run).evidence["note"] == "alive, but this token may not get /readyz?verbose"
+    verdict = explain(run)
+    assert verdict is not None
+    assert verdict.says == "The API server knows this Pod's token and does not let it have GET /readyz?verbose: 403."
+    assert "`403` in expect.status" in verdict.next_check
 
 
 VERBOSE = b"[+]ping ok\n[+]etcd ok\n[+]informer-sync excluded: ok\nreadyz check passed\n"

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import json
 import queue
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Self
 
 from prober.reasons import Family
 from tests.network.judge import Run
 from tests.network.lab.faults import FAULTS
 from tests.network.lab.faults.fault import Fault
-from tests.network.lab.probes import CONFIG_FILE
+from tests.network.lab.probes import CONFIG_FILE, file_of
 from tests.network.lab.process import LabProcess
 
 #: Labs at once: most of the time of most faults is waiting for a deadline.
 LABS = 3
 _JOBS = 16
+#: Seconds for which a lab may be held up. Beyond that it is a slow server, and its faults are not those on trial.
+_HELD_UP, _TRIES = 0.15, 4
+#: Exit codes: all well, a probe failed, and where the vantage itself is what is broken, unfit.
+_HAS_CLIMBED = (0, 1, 3)
 Trial = tuple[str, tuple[Family, ...]]
 """A fault, and the families it is switched on for."""
 
@@ -65,19 +70,28 @@ class Campaign:
 
 
 def try_out(lab: LabProcess, trial: Trial) -> list[Run]:
-    """Switch the fault on, climb every cell, switch it off."""
-    name, families = trial
+    """Switch the fault on, climb every cell, switch it off; again where meanwhile the lab did not get the processor."""
+    for _ in range(_TRIES):
+        runs, held_up = _try_once(lab, *trial)
+        if held_up < _HELD_UP:
+            break
+    return runs
+
+
+def _try_once(lab: LabProcess, name: str, families: Sequence[Family]) -> tuple[list[Run], float]:
+    fault = FAULTS[name]
     lab.ask(fault=name, on=True, families=list(families))
     try:
-        return climb_all(lab, FAULTS[name].runs)
+        runs = climb_all(lab, fault.runs, file_of(fault.path))
     finally:
-        lab.ask(fault=name, on=False)
+        answer = lab.ask(fault=name, on=False)
+    return runs, answer["held_up"]
 
 
-def climb_all(lab: LabProcess, count: int = 1) -> list[Run]:
+def climb_all(lab: LabProcess, count: int = 1, config: Path = CONFIG_FILE) -> list[Run]:
     """`prober once` in the vantage: every cell, `count` times. RuntimeError where it could not."""
-    done = lab.prober("once", "-c", str(CONFIG_FILE), "-o", "ndjson", "--jobs", str(_JOBS), "--count", str(count),
+    done = lab.prober("once", "-c", str(config), "-o", "ndjson", "--jobs", str(_JOBS), "--count", str(count),
                       timeout=120)  # fmt: skip
-    if done.returncode not in (0, 1):
+    if done.returncode not in _HAS_CLIMBED:
         raise RuntimeError(f"prober once ended with {done.returncode}: {done.stderr}")
     return [json.loads(line) for line in done.stdout.splitlines()]

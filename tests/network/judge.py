@@ -18,7 +18,10 @@ _OWN = {Kind.TLS: Layer.TLS, Kind.HTTP: Layer.HTTP, Kind.GRPC: Layer.GRPC}
 #: Paths with a front end between the vantage and the application: what breaks behind it, it says in words of its own.
 BEHIND_FRONTS = frozenset({"nginx", "envoy", "balancer", "proxied"})
 FRONTS_WORDS = frozenset({(Layer.HTTP, Reason.STATUS), (Layer.GRPC, Reason.UNAVAILABLE), (Layer.GRPC, Reason.STATUS),
-                          (Layer.GRPC, Reason.TIMEOUT), (Layer.PROXY, Reason.PROXY_FAILED)})  # fmt: skip
+                          (Layer.GRPC, Reason.TIMEOUT), (Layer.PROXY, Reason.PROXY_FAILED),
+                          (Layer.PROXY, Reason.TIMEOUT), (Layer.HTTP, Reason.STREAM_RESET)})  # fmt: skip
+#: Paths on which somebody else chooses the family of a part of the way.
+EITHER_FAMILY = frozenset({"named", "proxied"})
 
 
 def blame_of(run: Run) -> tuple[Layer, Reason] | None:
@@ -87,11 +90,21 @@ def complaints(fault: Fault, runs: Sequence[Run], family: Family, switched: Sequ
     for run in runs:
         if run["ok"] or run in judged:
             continue
-        allowed = expected | (FRONTS_WORDS if run["path"] in BEHIND_FRONTS else frozenset())
-        if fault.per_family and family_of(run) not in switched and run["path"] != "named":
+        if fault.per_family and family_of(run) not in switched and run["path"] not in EITHER_FAMILY:
             yield f"{named(run)} fails in the family without the fault: {_said(run)}"
-        elif blame_of(run) not in allowed:
+        elif blame_of(run) not in expected | _elsewhere(fault, run["path"]):
             yield f"{named(run)} raises another alarm: {_said(run)}"
+
+
+def _elsewhere(fault: Fault, path: str) -> frozenset[tuple[Layer, Reason]]:
+    """What cells of `path` may blame beside what the fault is."""
+    if path in BEHIND_FRONTS:
+        return FRONTS_WORDS
+    if path != "named":
+        return frozenset()
+    # a search list takes its time: what slows or loses single replies can be the end of a whole lookup
+    slow = {(Layer.DNS, Reason.TIMEOUT)} if Layer.DNS in fault.blame else set()
+    return frozenset(slow) | {(layer, reason) for layer, reasons in fault.by_name.items() for reason in reasons}
 
 
 def named(run: Run) -> str:
@@ -101,7 +114,10 @@ def named(run: Run) -> str:
 
 def _said(run: Run) -> str:
     blame = blame_of(run)
-    return "nobody" if blame is None else " ".join(blame)
+    if blame is None:
+        return "nobody"
+    evidence = next(each["evidence"] for each in run["layers"] if each["layer"] == blame[0])
+    return f"{' '.join(blame)} {evidence}"
 
 
 def _listed(expected: Iterable[tuple[Layer, Reason]]) -> str:

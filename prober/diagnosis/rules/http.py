@@ -57,6 +57,10 @@ def _api(*wanted: int) -> Callable[[Facts], bool]:
     return lambda facts: facts.api_server and (facts.status in wanted or (not wanted and facts.status >= 500))
 
 
+def _api_denies_token(facts: Facts) -> bool:
+    return facts.api_server and facts.status == 403 and bool(facts.evidence.get("token"))
+
+
 def _websocket(*wanted: int) -> Callable[[Facts], bool]:
     return lambda facts: facts.cell.options.http.websocket is not None and facts.status in wanted
 
@@ -72,6 +76,13 @@ ROWS = (
         "The mounted token is expired or for another audience or cluster: is the projected volume still renewed "
         "(kubelet log), does the ServiceAccount still exist, has the cluster's signing key changed?",
         "the API server answers requests", _api(401),
+    ),
+    Row(
+        Layer.HTTP, Reason.STATUS, Code.ACCESS_DENIED,
+        "The API server knows this Pod's token and does not let it have {request}: {status}{message}.",
+        "It is alive: the rights are missing. kubectl get clusterrolebinding system:public-info-viewer -o yaml; where "
+        "they are withheld on purpose, `403` in expect.status says so.",
+        "the API server answers requests, and takes the token", _api_denies_token,
     ),
     Row(
         Layer.HTTP, Reason.STATUS, Code.API_SERVER_NOT_READY,

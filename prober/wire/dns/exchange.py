@@ -54,7 +54,9 @@ class ChannelFailed(Exception):
 
 
 def explain(error: OSError) -> str:
-    """What the kernel says, and the ICMP error behind it."""
+    """What the kernel says, and the ICMP error behind it. EAGAIN, of a connect, is the lack of a local port."""
+    if error.errno == errno.EAGAIN:
+        return "no local port is left (ip_local_port_range)"
     icmp: IcmpError | None = getattr(error, "icmp", None)
     text = error.strerror or str(error)
     return f"{text} (ICMP {icmp.label} from {icmp.offender})" if icmp else text

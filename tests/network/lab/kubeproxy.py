@@ -72,7 +72,8 @@ class _Tables:
 
     def _maps(self) -> Iterator[str]:
         key = f"{self._type} . inet_proto . inet_service"
-        leads, rejected, node_ports = list[str](), list[str](), list[str]()
+        leads, rejected = list[str](), list[str]()
+        node_ports, rejected_ports = list[str](), list[str]()
         for service in self._services:
             external = service.external_address(self._family)
             for port in service.ports:
@@ -85,11 +86,14 @@ class _Tables:
                     (leads if there else rejected).append(
                         f"{outer} : goto {'external-' + name if there else 'reject-it'}"
                     )
-                if port.node_port is not None and there:
-                    node_ports.append(f"{port.protocol} . {port.node_port} : goto external-{name}")
+                if port.node_port is not None:
+                    (node_ports if there else rejected_ports).append(
+                        f"{port.protocol} . {port.node_port} : goto {'external-' + name if there else 'reject-it'}"
+                    )
         yield from _map("service-ips", key, leads)
         yield from _map("no-endpoint-services", key, rejected)
         yield from _map("service-nodeports", "inet_proto . inet_service", node_ports)
+        yield from _map("no-endpoint-nodeports", "inet_proto . inet_service", rejected_ports)
 
     def _fixed(self) -> Iterator[str]:
         ip = self._ip
@@ -99,7 +103,9 @@ class _Tables:
         yield f"""chain services {{
           {ip} daddr . meta l4proto . th dport vmap @service-ips;
           {ip} daddr {{ {node} }} meta l4proto . th dport vmap @service-nodeports; }}"""
-        yield f"chain service-endpoints-check {{ {ip} daddr . meta l4proto . th dport vmap @no-endpoint-services; }}"
+        yield f"""chain service-endpoints-check {{
+          {ip} daddr . meta l4proto . th dport vmap @no-endpoint-services;
+          {ip} daddr {{ {node} }} meta l4proto . th dport vmap @no-endpoint-nodeports; }}"""
         for hook in ("forward", "output", "input"):
             yield f"""chain filter-{hook} {{ type filter hook {hook} priority -110;
               ct state new jump service-endpoints-check; }}"""

@@ -15,11 +15,18 @@ from prober.reasons import Family
 from tests.network.lab import isolation, kubeproxy, plan, probes, topology
 from tests.network.lab.faults import known
 from tests.network.lab.fronts import Fronts
+from tests.network.lab.heartbeat import Heartbeat
 from tests.network.lab.servers import Servers
 
 #: What the manifests give a Pod of the prober by the Downward API.
 VANTAGE: Mapping[str, str] = MappingProxyType(
-    {"PROBER_VANTAGE": "client", "PROBER_NODE": "node1", "PROBER_ZONE": "lab-a", "PROBER_REGION": "lab"}
+    {
+        "PROBER_VANTAGE": "client",
+        "PROBER_NODE": "node1",
+        "PROBER_ZONE": "lab-a",
+        "PROBER_REGION": "lab",
+        "PROBER_POD_IPS": ",".join(plan.CLIENT.address(family) for family in Family),
+    }
 )
 #: Where a Pod has its service account; /var/run is /run.
 ACCOUNT = isolation.RUN / "secrets/kubernetes.io/serviceaccount"
@@ -53,7 +60,9 @@ class Lab:
         self.fronts = Fronts(isolation.FILES, self.servers.certificates)
         self._stack.push_async_callback(self.fronts.stop)
         await self.fronts.start()
-        probes.CONFIG_FILE.write_text(probes.config(self.fronts.missing), encoding="utf-8")
+        for file, text in probes.files(self.fronts.missing):
+            file.write_text(text, encoding="utf-8")
+        self._heartbeat = await self._stack.enter_async_context(Heartbeat())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -86,14 +95,18 @@ class Lab:
             await self._on.pop(name).aclose()
 
     async def obey(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """A command from outside: `{"fault": NAME, "on": BOOL, "families": [FAMILY, …]}` or `{"clear": true}`."""
+        """A command from outside: `{"fault": NAME, "on": BOOL, "families": [FAMILY, …]}` or `{"clear": true}`.
+
+        The answer says what is `on`, which front ends are `missing`, and by how long the lab was `held_up` at worst since
+        the last one.
+        """
         if command.get("clear"):
             while self._on:
                 await self._on.popitem()[1].aclose()
         elif "fault" in command:
             families = [Family(family) for family in command.get("families", Family)]
             await self.turn(command["fault"], command["on"], families)
-        return {"on": list(self._on)}
+        return {"on": list(self._on), "held_up": self._heartbeat.worst(), "missing": list(self.fronts.missing)}
 
     def _files(self) -> None:
         """/etc/resolv.conf as the kubelet writes it, and /etc/hosts with nothing but the loopback."""

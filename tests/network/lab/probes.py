@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+from pathlib import Path
+
 from prober.reasons import Family
 from tests.network.lab import plan
 from tests.network.lab.isolation import FILES
 
-CA_FILE, CONFIG_FILE = FILES / "ca.crt", FILES / "probes.yaml"
+CA_FILE = FILES / "ca.crt"
+#: Every path, and those that are climbed whatever the fault.
+CONFIG_FILE, CORE_FILE = FILES / "probes.yaml", FILES / "probes-always.yaml"
 #: The name on the certificates of the application, and the one by which the ingresses route to it.
 APP, EDGE, WORLD = "web.app.svc.cluster.local", "web.example.com", "www.example.net"
 EDGE_GRPC = "payments.example.com"
@@ -67,9 +71,28 @@ probes:
 THROUGH = {"nginx": "nginx", "balancer": "nginx", "envoy": "envoy", "proxied": "squid"}
 
 
-def config(missing: Collection[str] = ()) -> str:
-    """The whole file, without the paths through front ends that are `missing`."""
+#: What is climbed whatever the fault: its neighbours must not raise an alarm.
+ALWAYS = ("pod", "service", "external", "nginx", "named")
+#: The others, each only where the fault shows on it.
+PATHS = ("same-node", "both", "sticky", "nodeport", "local", "self", "envoy", "balancer", "proxied")
+
+
+def file_of(path: str) -> Path:
+    """The configuration for a fault that shows on `path`."""
+    return CORE_FILE if path in ALWAYS else CORE_FILE.with_name(f"probes-{path}.yaml")
+
+
+def files(missing: Collection[str] = ()) -> Iterator[tuple[Path, str]]:
+    """All files and what they say, without the paths through front ends that are `missing`."""
     left_out = {path for path, program in THROUGH.items() if program in missing}
+    yield CONFIG_FILE, config(left_out)
+    yield CORE_FILE, config(left_out | {*PATHS})
+    for path in PATHS:
+        yield file_of(path), config(left_out | {*PATHS} - {path})
+
+
+def config(left_out: Collection[str] = ()) -> str:
+    """A whole file, without these paths."""
     lines = [_HEAD + "targets:"]
     for family in Family:
         lines += [f"  web-{family}:", "    paths:", *_lines(_web(family), left_out)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prober.reasons import Family, Layer, Reason
 from tests.network.lab.faults.fault import Fault
@@ -17,15 +17,16 @@ R = Reason
 
 
 def _dns(
-    name: str, says: str, to_blame: str, letter: str, reason: Reason | None = None, switch: str = "", **more: str
-) -> Fault:
-    blame = {} if reason is None else {Layer.DNS: (reason,)}
+    name: str, says: str, to_blame: str, letter: str, reason: Reason | None = None, switch: str = "",
+    also: tuple[Reason, ...] = (), **more: Any,
+) -> Fault:  # fmt: skip
+    blame = {} if reason is None else {Layer.DNS: (reason, *also)}
     return Fault(name, says, to_blame, f"+++++{letter}+", blame, served("dns", switch or name), **more)
 
 
-def _api(name: str, says: str, to_blame: str, letter: str, reason: Reason, switch: str = "", **more: str) -> Fault:
+def _api(name: str, says: str, to_blame: str, letter: str, reason: Reason, switch: str = "") -> Fault:
     blame = {Layer.HTTP: (reason,)}
-    return Fault(name, says, to_blame, f"++++++{letter}", blame, served("api", switch or name), **more)
+    return Fault(name, says, to_blame, f"++++++{letter}", blame, served("api", switch or name))
 
 
 @asynccontextmanager
@@ -56,12 +57,14 @@ _DNS = (
     _dns("dns-aaaa-nodata", "The name has lost its AAAA record.", "record", "P", R.NO_DATA, "dns-no-aaaa"),
     _dns("dns-nodata", "The name exists and has no address.", "record", "X", R.NO_DATA),
     _dns("dns-nxdomain-name", "The name does not exist.", "name", "X", R.NAME_NOT_FOUND, "dns-nxdomain"),
-    _dns("dns-cname-loop", "The name is an alias of one that is an alias of it.", "record", "X", R.MALFORMED),
+    _dns("dns-cname-loop", "The name is an alias of one that is an alias of it.", "record", "X", R.MALFORMED,
+         also=(R.NAME_NOT_FOUND,)),
     _dns("dns-cname-dangling", "The name is an alias of one that does not exist.", "record", "X", R.NAME_NOT_FOUND),
     _dns("dns-cname-bare", "The name is an alias, and the address is left out.", "upstream", "X", R.NO_DATA),
     _dns("dns-flapping", "Four replies are SERVFAIL, four are good, and so on.", "upstream", "P", R.SERVER_FAILURE),
     _dns("dns-dead", "Nobody listens on the ports of the DNS server.", "CoreDNS", "U", R.UNREACHABLE, "tcp-closed"),
     _dns("dns-wrong-answer", "The name has a stale address.", "record", "+", None,
+         by_name={Layer.TCP: (R.UNREACHABLE, R.TIMEOUT)},
          note="Seen only where answers are compared (`expect.answers`)."),
     _dns("dns-malformed", "Replies are cut off in the middle.", "CoreDNS, or a middlebox", "X", R.MALFORMED),
     _dns("dns-garbage", "Replies are garbage after their first bytes.", "CoreDNS, or a middlebox", "X", R.MALFORMED),
@@ -79,8 +82,7 @@ _API = (
     Fault("api-closed", "Nobody listens on the API server's port.", "API server", "++++++R",
           {Layer.TCP: (R.REFUSED,)}, served("api", "tcp-closed")),
     _api("api-401", "The API server refuses the token.", "identity", "X", R.STATUS),
-    _api("api-403-rbac", "The token has no right to what is asked for.", "identity", "X", R.STATUS, "api-403",
-         note="By default a 403 proves that the API server lives; `expect.status: [200]` asks for the right too."),
+    _api("api-403-rbac", "The token has no right to what is asked for.", "identity", "X", R.STATUS, "api-403"),
     Fault("api-403-anon", "The Pod has no token: the API server answers 403.", "nothing: alive", "+++++++", {},
           without_token, per_family=False),
     _api("api-429", "The API server is overloaded: 429.", "API server", "X", R.STATUS),

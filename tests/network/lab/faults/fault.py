@@ -20,8 +20,8 @@ LETTERS: Mapping[str, str] = {
     "U": "other error at connect: unreachable, prohibited, no local port, not permitted", "X": "any other failure",
     "P": "partly: some of the runs fail", "b": "blocked by a lower layer",
 }  # fmt: skip
-#: Runs of each cell in which a fault that shows partly is seen.
-PARTLY_RUNS = 16
+#: Runs of each cell in which a fault that strikes every second one, by chance, is as good as certain to show.
+MANY = 16
 
 Inject = Callable[["Lab", Sequence[Family]], AbstractAsyncContextManager[object]]
 
@@ -47,10 +47,9 @@ class Fault:
     """The families in which it is tried."""
     per_family: bool = True
     """Whether one family can have it and the other not. If so, the cells of the other one stay green."""
-    note: str = field(default="")
+    by_name: Mapping[Layer, tuple[Reason, ...]] = field(default_factory=dict)
+    """What a cell may blame beside, that first asks the cluster's DNS where to go."""
+    runs: int = 1
+    """How often each cell has to be climbed for the signature to show: chance takes many."""
+    note: str = ""
     """What a reader of the table has to know beside."""
-
-    @property
-    def runs(self) -> int:
-        """How often each cell has to be climbed for the signature to show."""
-        return PARTLY_RUNS if "P" in self.signature else 1

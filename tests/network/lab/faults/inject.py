@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from tests.network.lab.lab import Lab
 
 
+def ip_of(family: Family) -> str:
+    """The keyword of its tables: `ip`, `ip6`."""
+    return "ip" if family is plan.V4 else "ip6"
+
+
 def words(family: Family) -> dict[str, str]:
     """What the rules and commands of faults may name: the family's keywords, and Pods and Services by their addresses.
 
     `ip` (`ip`, `ip6`), `v` (`4`, `6`), `icmp`, `l3`; Pods by name; Services as `web_vip`, and `web_lb` at the balancer.
     """
     v4 = family is plan.V4
-    found = {"ip": "ip" if v4 else "ip6", "v": "4" if v4 else "6", "icmp": "icmp" if v4 else "icmpv6",
+    found = {"ip": ip_of(family), "v": "4" if v4 else "6", "icmp": "icmp" if v4 else "icmpv6",
              "l3": "ipv4" if v4 else "ipv6", "outside": plan.OUTSIDE_ADDRESSES[family],
              "gateway2": plan.NODE2.bridge(family), "length": "32" if v4 else "128",
              "mask": "24" if v4 else "64"}  # fmt: skip

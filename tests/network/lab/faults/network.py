@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from prober.reasons import Family, Layer, Reason
-from tests.network.lab import plan
-from tests.network.lab.faults.fault import Fault
-from tests.network.lab.faults.inject import commands, rule
+from tests.network.lab import kubeproxy, plan
+from tests.network.lab.faults.fault import MANY, Fault
+from tests.network.lab.faults.inject import commands, deleted, ip_of, rule
 from tests.network.lab.topology import tunnel_device, veth
+
+if TYPE_CHECKING:
+    from tests.network.lab.lab import Lab
 
 L, R = Layer, Reason
 TIMEOUT = (R.TIMEOUT,)
 _SILENT = {L.ICMP: TIMEOUT, L.TCP: TIMEOUT}
 _ALL_SILENT = {**_SILENT, L.DNS: TIMEOUT}
 _NO_ROUTE = (R.UNREACHABLE,)
+
+
+def _masquerade(_: Lab, families: Sequence[Family]) -> None:
+    for family in families:
+        kubeproxy.masquerade(plan.NODE1, family)
 
 
 def _family_faults(family: Family) -> tuple[Fault, ...]:
@@ -46,17 +57,16 @@ PATHS = (
     Fault("l3-loss30", "The fabric loses 30 % of what passes between nodes.", "path: loss", "PPPPPPP",
           {L.ICMP: TIMEOUT, L.TCP: (R.TIMEOUT, R.OVER_BUDGET), L.TLS: TIMEOUT, L.HTTP: (R.TIMEOUT, R.OVER_BUDGET),
            L.GRPC: (R.TIMEOUT, R.OVER_BUDGET), L.DNS: (R.TIMEOUT, R.OVER_BUDGET)},
-          rule("fabric", "meta nfproto {l3} numgen random mod 100 < 30 drop")),
+          rule("fabric", "meta nfproto {l3} numgen random mod 100 < 30 drop"), runs=MANY),
     Fault("mtu-blackhole", "Packets above 1300 bytes vanish between nodes, and no ICMP tells it.", "MTU of the path",
           "++Tb++T", {L.TLS: TIMEOUT}, rule("node1", "meta nfproto {l3} iifname flannel* meta length > 1300 drop")),
     Fault("mtu-too-big", "The overlay's MTU is 1280, and ICMP tells so.", "nothing: path MTU discovery works",
           "+++++++", {}, commands("node2", ["ip link set flannel.1 mtu 1280", "ip link set flannel-v6.1 mtu 1280"],
                                   [f"ip link set flannel.1 mtu {plan.POD_MTU}",
                                    f"ip link set flannel-v6.1 mtu {plan.POD_MTU}"], once=True), per_family=False),
-    Fault("cni-route-missing", "The node's route to the Pod leads nowhere.", "CNI", "UUbbb++",
+    Fault("cni-route-missing", "The node has no way to the Pod, and says so: host unreachable.", "CNI", "UUbbb++",
           {L.ICMP: _NO_ROUTE, L.TCP: _NO_ROUTE},
-          commands("node1", ["ip -{v} route add unreachable {web2}/{length}"],
-                   ["ip -{v} route del unreachable {web2}/{length}"])),
+          rule("node1", "{ip} daddr {web2} reject with icmpx host-unreachable")),
     Fault("cni-pod-ip-gone", "The Pod's address is gone from its interface.", "Pod or CNI", "TTbbb++", _SILENT,
           commands("web2", ["ip addr del {web2}/{mask} dev eth0"],
                    ["ip addr add {web2}/{mask} dev eth0", "ip -{v} route replace default via {gateway2}"])),
@@ -64,7 +74,7 @@ PATHS = (
           commands("node2", [f"ip link set {veth(plan.WEB2)} down"], [f"ip link set {veth(plan.WEB2)} up"], once=True),
           per_family=False),
     Fault("egress-no-masq", "The node does not masquerade what its Pods say to the world.", "NAT", "TTbb+++", _SILENT,
-          rule("node1", "oifname eth0 {ip} saddr {client} drop"), path="external"),
+          deleted("node1", lambda family: f"{ip_of(family)} {kubeproxy.MASQUERADE}", _masquerade), path="external"),
 )  # fmt: skip
 
 POLICIES = (
@@ -83,9 +93,9 @@ POLICIES = (
           {L.TCP: (R.REFUSED,)}, rule("node2", "{ip} daddr {web2} meta l4proto tcp reject with tcp reset")),
     Fault("fw-rst-on-data", "A middlebox resets connections at the first data that is longer than 100 bytes.",
           "middlebox", "++XbX+X", {L.TLS: (R.RESET,), L.GRPC: (R.RESET,)},
-          rule("node1", "{ip} saddr {client} meta l4proto tcp meta length > 100 reject with tcp reset")),
+          rule("node2", "{ip} saddr {client} meta l4proto tcp meta length > 100 reject with tcp reset")),
     Fault("fw-data-lost", "A middlebox lets handshakes through and drops TCP packets above 100 bytes.", "middlebox",
-          "++TbT+T", {L.TLS: TIMEOUT, L.GRPC: TIMEOUT},
+          "++TbT+T", {L.TLS: TIMEOUT, L.GRPC: TIMEOUT, L.PROXY: TIMEOUT},
           rule("node1", "{ip} saddr {client} meta l4proto tcp meta length > 100 drop")),
     Fault("fw-syn-ack-lost", "The SYN-ACKs of the Pod are dropped.", "middlebox, or another way back", "+Tbbb++",
           {L.TCP: TIMEOUT}, rule("node2", "{ip} saddr {web2} tcp flags & (syn | ack) == syn | ack drop")),

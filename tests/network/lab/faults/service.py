@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from prober.reasons import Family, Layer, Reason
 from tests.network.lab import kubeproxy, plan
-from tests.network.lab.faults.fault import Fault
-from tests.network.lab.faults.inject import commands, deleted, services
+from tests.network.lab.faults.fault import MANY, Fault
+from tests.network.lab.faults.inject import commands, deleted, ip_of, services
 from tests.network.lab.isolation import inside, sysctl
 from tests.network.lab.topology import veth
 
@@ -23,10 +23,6 @@ TIMEOUT = (R.TIMEOUT,)
 WEB = plan.SERVICES["web"]
 _RANGE = "net/ipv4/ip_local_port_range"
 _ONLY_PORT = 40000
-
-
-def _table(family: Family) -> str:
-    return f"{'ip' if family is plan.V4 else 'ip6'} {kubeproxy.TABLE}"
 
 
 @asynccontextmanager
@@ -55,7 +51,7 @@ FAULTS = (
           path="service"),
     Fault("svc-1of2-dead", "One of the two endpoints of the Service is an address that no Pod has any more.",
           "stale endpoint", "+PPP+++", {L.TCP: (R.TIMEOUT, R.UNREACHABLE)}, services(replace(WEB, gone=1)),
-          path="service"),
+          path="service", runs=MANY),
     Fault("svc-hairpin-nomasq", "kube-proxy does not masquerade a Pod that reaches itself through a Service.",
           "kube-proxy", "+Tbb+++", {L.TCP: TIMEOUT}, services(plan.SERVICES["self"], hairpin=False), path="self"),
     Fault("svc-hairpin-mode-off", "The bridge sends nothing back through the port that it came by.", "CNI", "+Tbb+++",
@@ -64,11 +60,14 @@ FAULTS = (
           path="self", per_family=False),
     Fault("svc-kubeproxy-absent", "The node of the vantage has lost kube-proxy's tables.", "kube-proxy", "+TbbbTT",
           {L.TCP: TIMEOUT, L.DNS: TIMEOUT},
-          deleted("node1", _table, lambda lab, families: lab.set_services(families)), path="service"),
+          deleted("node1", lambda family: f"{ip_of(family)} {kubeproxy.TABLE}",
+                  lambda lab, families: lab.set_services(families)), path="service"),
     Fault("svc-dns-no-endpoints", "The Service of the cluster's DNS has no endpoints.", "Service of CoreDNS", "+++++U+",
           {L.DNS: (R.UNREACHABLE,)}, services(replace(plan.SERVICES["kube-dns"], pods=()))),
     Fault("svc-api-no-endpoints", "The Service of the API server has no endpoints.", "Service of the API server",
           "++++++R", {L.TCP: (R.REJECTED,)}, services(replace(plan.SERVICES["kubernetes"], pods=()))),
-    Fault("pod-port-exhausted", "The vantage has no local port left.", "the vantage itself", "+UbbbTU",
-          {L.TCP: (R.NO_LOCAL_PORT,), L.DNS: (R.TIMEOUT,)}, _no_local_port, per_family=False),
+    Fault("pod-port-exhausted", "The vantage has no local port left.", "the vantage itself", "+UbbbUU",
+          {L.TCP: (R.NO_LOCAL_PORT,), L.DNS: (R.UNREACHABLE,)}, _no_local_port, per_family=False,
+          note="The name server is `unreachable` at once, since no port is left to ask it from; getaddrinfo ends with "
+               "EAI_AGAIN."),
 )  # fmt: skip
