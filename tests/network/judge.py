@@ -19,7 +19,8 @@ _OWN = {Kind.TLS: Layer.TLS, Kind.HTTP: Layer.HTTP, Kind.GRPC: Layer.GRPC}
 BEHIND_FRONTS = frozenset({"nginx", "envoy", "balancer", "proxied"})
 FRONTS_WORDS = frozenset({(Layer.HTTP, Reason.STATUS), (Layer.GRPC, Reason.UNAVAILABLE), (Layer.GRPC, Reason.STATUS),
                           (Layer.GRPC, Reason.TIMEOUT), (Layer.PROXY, Reason.PROXY_FAILED),
-                          (Layer.PROXY, Reason.TIMEOUT), (Layer.HTTP, Reason.STREAM_RESET)})  # fmt: skip
+                          (Layer.PROXY, Reason.TIMEOUT), (Layer.HTTP, Reason.STREAM_RESET),
+                          (Layer.GRPC, Reason.STREAM_RESET)})  # fmt: skip
 #: Paths on which somebody else chooses the family of a part of the way.
 EITHER_FAMILY = frozenset({"named", "proxied"})
 

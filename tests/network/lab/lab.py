@@ -97,8 +97,8 @@ class Lab:
     async def obey(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """A command from outside: `{"fault": NAME, "on": BOOL, "families": [FAMILY, …]}` or `{"clear": true}`.
 
-        The answer says what is `on`, which front ends are `missing`, and by how long the lab was `held_up` at worst since
-        the last one.
+        The answer says what is `on`, which front ends are `missing`, and by how long the lab was `held_up` at worst
+        since the last one.
         """
         if command.get("clear"):
             while self._on:
