@@ -82,7 +82,7 @@ def _try_once(lab: LabProcess, name: str, families: Sequence[Family]) -> tuple[l
     fault = FAULTS[name]
     lab.ask(fault=name, on=True, families=list(families))
     try:
-        runs = climb_all(lab, fault.runs, file_of(fault.path))
+        runs = climb_all(lab, fault.runs, file_of(fault.path, slow="S" in fault.signature))
     finally:
         answer = lab.ask(fault=name, on=False)
     return runs, answer["held_up"]

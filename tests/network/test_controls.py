@@ -19,7 +19,7 @@ import pytest
 
 from prober.reasons import Family, Kind, Reason
 from tests.network.judge import named
-from tests.network.lab.lab import VANTAGE
+from tests.network.lab.plan import VANTAGE
 from tests.network.lab.probes import CONFIG_FILE
 from tests.network.lab.process import PROBER, LabProcess
 

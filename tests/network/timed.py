@@ -16,7 +16,7 @@ from tests.network.lab import plan, probes
 from tests.network.lab.conversation import Conversation, Exchange, conversations
 from tests.network.lab.delayed import DelayTool, Record
 from tests.network.lab.isolation import FILES
-from tests.network.lab.lab import VANTAGE
+from tests.network.lab.plan import VANTAGE
 from tests.network.lab.process import PROBER, LabProcess
 
 #: Seconds by which a time may be less: the kernel gives the tool microseconds, and the prober rounds to them.

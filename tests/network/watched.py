@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.network.lab.lab import VANTAGE
+from tests.network.lab.plan import VANTAGE
 from tests.network.lab.process import PROBER, LabProcess
 from tests.support.process import PATIENCE, Lines, Prober
 

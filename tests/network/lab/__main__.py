@@ -14,7 +14,8 @@ import threading
 from contextlib import suppress
 
 from tests.network.lab import control, isolation, plan
-from tests.network.lab.lab import VANTAGE, Lab
+from tests.network.lab.lab import Lab
+from tests.network.lab.plan import VANTAGE
 
 _STDIN = 0
 

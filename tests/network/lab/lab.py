@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from types import MappingProxyType
 from typing import Any, Self
 
 from prober.reasons import Family
@@ -18,16 +17,6 @@ from tests.network.lab.fronts import Fronts
 from tests.network.lab.heartbeat import Heartbeat
 from tests.network.lab.servers import Servers
 
-#: What the manifests give a Pod of the prober by the Downward API.
-VANTAGE: Mapping[str, str] = MappingProxyType(
-    {
-        "PROBER_VANTAGE": "client",
-        "PROBER_NODE": "node1",
-        "PROBER_ZONE": "lab-a",
-        "PROBER_REGION": "lab",
-        "PROBER_POD_IPS": ",".join(plan.CLIENT.address(family) for family in Family),
-    }
-)
 #: Where a Pod has its service account; /var/run is /run.
 ACCOUNT = isolation.RUN / "secrets/kubernetes.io/serviceaccount"
 _RESOLV_CONF, _HOSTS = Path("/etc/resolv.conf"), Path("/etc/hosts")

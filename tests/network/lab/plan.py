@@ -100,6 +100,17 @@ PODS: Mapping[str, Pod] = MappingProxyType(
     {pod.name: pod for pod in (CLIENT, WEB1, WEB2, SQUID, DNS, API, NGINX, ENVOY)}
 )
 
+#: What the manifests give a Pod of the prober by the Downward API.
+VANTAGE: Mapping[str, str] = MappingProxyType(
+    {
+        "PROBER_VANTAGE": "client",
+        "PROBER_NODE": "node1",
+        "PROBER_ZONE": "lab-a",
+        "PROBER_REGION": "lab",
+        "PROBER_POD_IPS": ",".join(CLIENT.address(family) for family in Family),
+    }
+)
+
 FABRIC, OUTSIDE = "fabric", "outside"
 OUTSIDE_NETWORKS: Mapping[Family, str] = MappingProxyType({V4: "203.0.113.0/24", V6: "2001:db8:f00::/64"})
 OUTSIDE_ADDRESSES: Mapping[Family, str] = MappingProxyType({V4: "203.0.113.10", V6: "2001:db8:f00::10"})

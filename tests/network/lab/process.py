@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tests.network.lab import control
 from tests.network.lab.isolation import FILES, is_privileged
-from tests.network.lab.lab import VANTAGE
+from tests.network.lab.plan import VANTAGE
 
 ROOT = Path(__file__).resolve().parents[3]
 _PATIENCE = 30.0

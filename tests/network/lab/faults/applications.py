@@ -10,11 +10,21 @@ R = Reason
 
 
 def _http(name: str, says: str, to_blame: str, letter: str, reason: Reason, switch: str) -> Fault:
-    return Fault(name, says, to_blame, f"+++{letter}+++", {Layer.HTTP: (reason,)}, served("web2", switch))
+    return Fault(
+        name, says, to_blame, f"+++{letter}+++", {Layer.HTTP: (reason,)}, served("web2", switch), per_family=False
+    )
 
 
 def _grpc(name: str, says: str, to_blame: str, reason: Reason, switch: str = "", letter: str = "X") -> Fault:
-    return Fault(name, says, to_blame, f"++++{letter}++", {Layer.GRPC: (reason,)}, served("payments", switch or name))
+    return Fault(
+        name,
+        says,
+        to_blame,
+        f"++++{letter}++",
+        {Layer.GRPC: (reason,)},
+        served("payments", switch or name),
+        per_family=False,
+    )
 
 
 _HTTP = (

@@ -46,7 +46,8 @@ class Fault:
     families: tuple[Family, ...] = tuple(Family)
     """The families in which it is tried."""
     per_family: bool = True
-    """Whether one family can have it and the other not. If so, the cells of the other one stay green."""
+    """Whether each family is tried alone: the cells of the other one have to stay green meanwhile. What only both can
+    have is tried in both at once, and what an application does, which knows no family, to save time."""
     by_name: Mapping[Layer, tuple[Reason, ...]] = field(default_factory=dict)
     """What a cell may blame beside, that first asks the cluster's DNS where to go."""
     runs: int = 1

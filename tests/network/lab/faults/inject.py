@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prober.reasons import Family
 from tests.network.lab import plan
+from tests.network.lab.delayed import DelayTool
 from tests.network.lab.faults.fault import Inject
 from tests.network.lab.isolation import run
 
@@ -103,6 +104,18 @@ def deleted(place: str, table: Callable[[Family], str], again: Callable[[Lab, Se
             done = again(lab, families)
             if hasattr(done, "__await__"):
                 await done
+
+    return inject
+
+
+def held_up(place: str, seconds: float) -> Inject:
+    """What `place` forwards is held for so long, each way."""
+
+    @asynccontextmanager
+    async def inject(_: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
+        with DelayTool(["ip", "netns", "exec", place], families=families) as tool:
+            tool.hold(seconds)
+            yield
 
     return inject
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prober.reasons import Family, Layer, Reason
 from tests.network.lab import kubeproxy, plan
 from tests.network.lab.faults.fault import MANY, Fault
-from tests.network.lab.faults.inject import commands, deleted, ip_of, rule
+from tests.network.lab.faults.inject import commands, deleted, held_up, ip_of, rule
 from tests.network.lab.topology import tunnel_device, veth
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ PATHS = (
           {L.ICMP: TIMEOUT, L.TCP: (R.TIMEOUT, R.OVER_BUDGET), L.TLS: TIMEOUT, L.HTTP: (R.TIMEOUT, R.OVER_BUDGET),
            L.GRPC: (R.TIMEOUT, R.OVER_BUDGET), L.DNS: (R.TIMEOUT, R.OVER_BUDGET)},
           rule("fabric", "meta nfproto {l3} numgen random mod 100 < 30 drop"), runs=MANY),
+    Fault("l3-delay50", "The fabric takes 50 ms more each way.", "path: slow", "SSSSSSS",
+          dict.fromkeys((L.ICMP, L.TCP, L.DNS), (R.OVER_BUDGET,)), held_up("fabric", 0.05),
+          by_name={L.HTTP: TIMEOUT, L.TLS: TIMEOUT}),
     Fault("mtu-blackhole", "Packets above 1300 bytes vanish between nodes, and no ICMP tells it.", "MTU of the path",
           "++Tb++T", {L.TLS: TIMEOUT}, rule("node1", "meta nfproto {l3} iifname flannel* meta length > 1300 drop")),
     Fault("mtu-too-big", "The overlay's MTU is 1280, and ICMP tells so.", "nothing: path MTU discovery works",

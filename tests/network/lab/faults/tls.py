@@ -10,7 +10,9 @@ R = Reason
 
 
 def _tls(name: str, says: str, to_blame: str, reason: Reason, switch: str = "", signature: str = "++Xb+++") -> Fault:
-    return Fault(name, says, to_blame, signature, {Layer.TLS: (reason,)}, served("web2", switch or name))
+    return Fault(
+        name, says, to_blame, signature, {Layer.TLS: (reason,)}, served("web2", switch or name), per_family=False
+    )
 
 
 FAULTS = (
