@@ -17,10 +17,9 @@ from prober.layers.rungs import rung_of
 from prober.model import Blame, Cell, Outcome, Run
 from prober.reasons import Layer, Reason, Result
 from prober.redact import redact
+from prober.wire.losses import NOTICEABLE
 
 log = logging.getLogger(__name__)
-#: Seconds within which no segment can be missed and sent again (tcp_input.c: two ticks at least, 200 ms usually).
-NOTICEABLE = 0.005
 #: Our own bugs that were logged: (layer, exception type, line).
 _logged: set[tuple[Layer, type, int]] = set()
 

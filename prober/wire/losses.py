@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 from prober.wire.errqueue import LINUX
 
+#: Seconds within which no segment can be missed and sent again (tcp_input.c: two ticks at least, 200 ms usually).
+NOTICEABLE: Final = 0.005
 _SO_MEMINFO, _FIRST = 55, struct.Struct("=I")  # asm-generic/socket.h; SK_MEMINFO_RMEM_ALLOC (linux/sock_diag.h)
 #: Seconds of a tick of the kernel's (CONFIG_HZ=250, what distributions have), in which it counts some times.
 TICK: Final = 0.004

@@ -214,6 +214,7 @@ def _progress(name: str, trail: Trail) -> Evidence:
         evidence["server"] = str(latest.server)
     if trail.asked > 1:
         evidence["steps"] = [step.shown() for step in trail.steps]
+    evidence |= trail.lost
     return evidence
 
 

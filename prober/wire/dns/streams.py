@@ -14,9 +14,10 @@ from prober.wire.dns.exchange import Channel, ChannelFailed, Exchange, explain
 from prober.wire.dns.kept import Kept
 from prober.wire.dns.resolver import Ask
 from prober.wire.dns.trail import Trail
+from prober.wire.losses import NOTICEABLE, LossWatch
 from prober.wire.stamps import Instant, Span
 from prober.wire.stream import Stream, Times, times_of
-from prober.wire.tcp import TcpStream, open_tcp
+from prober.wire.tcp import Attempt, TcpStream, open_tcp
 
 
 class StreamExchange(Exchange):
@@ -46,9 +47,9 @@ class StreamExchange(Exchange):
     async def converse(self) -> None:
         """Open the connection, ask, take the answers."""
         stream, opening = await self._open()
+        times = times_of(stream) or Times()
+        times.start()
         try:
-            times = times_of(stream) or Times()
-            times.start()
             await self._send(stream)
             received = bytearray()
             while self.messages:
@@ -58,6 +59,8 @@ class StreamExchange(Exchange):
                 network = Span(opening.seconds + times.network, opening.kernel and times.kernel)
                 self.take(data, _exactly(network))
         finally:
+            if isinstance(stream, TcpStream) and (self.messages or opening.seconds + times.network > NOTICEABLE):
+                self.trail.lost.update(LossWatch(stream.socket, 0).since(waiting=bool(self.messages)))
             stream.close()
 
     async def _send(self, stream: Stream) -> None:
@@ -71,7 +74,12 @@ class StreamExchange(Exchange):
         server = self.ask.queries[0].server
         if self.channel is not None:
             return await self.channel.open(server)
-        stream = await open_tcp(server.address, server.port)
+        attempt = Attempt()
+        try:
+            stream = await open_tcp(server.address, server.port, attempt=attempt)
+        finally:
+            if attempt.info is not None and attempt.info.retransmits:
+                self.trail.lost["retransmits"] += attempt.info.retransmits
         return stream, _connecting(stream)
 
 

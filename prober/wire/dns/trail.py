@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 
 from prober.reasons import Reason
@@ -20,6 +21,8 @@ class Trail:
         """Name → seconds that the network took for its queries; those sent together count once."""
         self.kernel = True
         """Every query that has ended was answered, and timed by the kernel alone."""
+        self.lost: Counter[str] = Counter()
+        """What connections lost meanwhile, as `LossWatch` counts it."""
 
     @property
     def asked(self) -> int:
