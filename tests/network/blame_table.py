@@ -18,7 +18,7 @@ _HEAD = """\
 # Whom the prober blames
 
 Each row is a fault put into a real dataplane: two nodes, a routed fabric, dual-stack Pods, a vxlan overlay,
-kube-proxy's nftables, cluster DNS, an API server look-alike, nginx, Envoy and squid, all of it out of network
+kube-proxy's nftables, cluster DNS, an API server look-alike, nginx, Envoy, HAProxy and squid, all of it out of network
 namespaces (`make lab`). The shipped `prober once -o ndjson` ran in a Pod, the application in a Pod on the other node,
 over IPv4 and over IPv6. `tests/network/test_blame.py` proves each row, family by family. It also proves that no other
 cell raises an alarm of its own: those of the other family are green, those of other paths are green or blame the same.

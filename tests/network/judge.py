@@ -7,6 +7,7 @@ from typing import Any
 
 from prober.reasons import Family, Kind, Layer, Reason
 from tests.network.lab.faults.fault import KINDS, Fault
+from tests.network.lab.probes import THROUGH
 
 Run = Mapping[str, Any]
 """One line of `prober once -o ndjson`."""
@@ -16,7 +17,7 @@ _AT_CONNECT = frozenset({Reason.UNREACHABLE, Reason.PROHIBITED, Reason.NO_LOCAL_
 #: The rung that a kind is about. What breaks below it blocks it.
 _OWN = {Kind.TLS: Layer.TLS, Kind.HTTP: Layer.HTTP, Kind.GRPC: Layer.GRPC}
 #: Paths with a front end between the vantage and the application: what breaks behind it, it says in words of its own.
-BEHIND_FRONTS = frozenset({"nginx", "envoy", "balancer", "proxied"})
+BEHIND_FRONTS = frozenset(THROUGH)
 FRONTS_WORDS = frozenset({(Layer.HTTP, Reason.STATUS), (Layer.GRPC, Reason.UNAVAILABLE), (Layer.GRPC, Reason.STATUS),
                           (Layer.GRPC, Reason.TIMEOUT), (Layer.PROXY, Reason.PROXY_FAILED),
                           (Layer.PROXY, Reason.TIMEOUT), (Layer.HTTP, Reason.STREAM_RESET),

@@ -17,6 +17,7 @@ from tests.network.conftest import require_lab
 from tests.network.judge import complaints
 from tests.network.lab.faults import FAULTS
 from tests.network.lab.faults.fault import Fault
+from tests.support.fronts import require_path
 
 CASES = [(fault, family) for fault in FAULTS.values() for family in fault.families]
 #: Seconds until a result has to be there. Labs work in the order of the tests, so each waits for few of them.
@@ -37,6 +38,7 @@ def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
 @pytest.mark.timeout(_PATIENCE + 20)
 @pytest.mark.parametrize(("fault", "family"), CASES, ids=[f"{fault.name}-{family}" for fault, family in CASES])
 def test_the_right_layer_is_blamed_for_the_right_reason(campaign: Campaign, fault: Fault, family: Family) -> None:
+    require_path(fault.path)
     trial = trial_of(fault, family)
     runs = campaign.runs(trial, _PATIENCE)
     assert list(complaints(fault, runs, family, trial[1])) == []

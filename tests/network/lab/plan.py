@@ -96,8 +96,9 @@ DNS = Pod("dns", NODE2, 53, "kube-system")
 API = Pod("api", NODE2, 6, "default")
 NGINX = Pod("nginx", NODE2, 20, "ingress")
 ENVOY = Pod("envoy", NODE2, 21, "ingress")
+HAPROXY = Pod("haproxy", NODE2, 22, "ingress")
 PODS: Mapping[str, Pod] = MappingProxyType(
-    {pod.name: pod for pod in (CLIENT, WEB1, WEB2, SQUID, DNS, API, NGINX, ENVOY)}
+    {pod.name: pod for pod in (CLIENT, WEB1, WEB2, SQUID, DNS, API, NGINX, ENVOY, HAPROXY)}
 )
 
 #: What the manifests give a Pod of the prober by the Downward API.
@@ -182,6 +183,7 @@ SERVICES: Mapping[str, Service] = MappingProxyType(
             Service("payments", "app", 50, (Port("grpc", GRPC, GRPC), Port("grpcs", GRPCS, GRPCS)), (WEB2,)),
             Service("nginx", "ingress", 60, (_HTTPS,), (NGINX,), load_balancer=60),
             Service("envoy", "ingress", 61, (_HTTPS,), (ENVOY,), load_balancer=61),
+            Service("haproxy", "ingress", 63, (_HTTPS,), (HAPROXY,)),
             Service("squid", "egress", 62, (Port("proxy", 3128, 3128),), (SQUID,)),
             Service("web", "app", 80, (Port("http", 80, HTTP), Port("https", 443, HTTPS, node_port=30443)), (WEB2,)),
             Service("web-local", "app", 81, (Port("https", 443, HTTPS, node_port=30444),), (WEB2,), local=True),

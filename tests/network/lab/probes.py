@@ -70,13 +70,13 @@ probes:
 
 
 #: The paths that lead through a front end → its program.
-THROUGH = {"nginx": "nginx", "balancer": "nginx", "envoy": "envoy", "proxied": "squid"}
+THROUGH = {"nginx": "nginx", "balancer": "nginx", "envoy": "envoy", "haproxy": "haproxy", "proxied": "squid"}
 
 
 #: What is climbed whatever the fault: its neighbours must not raise an alarm.
 ALWAYS = ("pod", "service", "external", "nginx", "named")
 #: The others, each only where the fault shows on it.
-PATHS = ("same-node", "both", "sticky", "nodeport", "local", "self", "envoy", "balancer", "proxied")
+PATHS = ("same-node", "both", "sticky", "nodeport", "local", "self", "envoy", "haproxy", "balancer", "proxied")
 
 
 def file_of(path: str, *, slow: bool = False) -> Path:
@@ -135,6 +135,7 @@ def _web(family: Family) -> Iterator[tuple[str, str]]:
         "self": (APP, _service("self", family)),
         "nginx": (EDGE, _service("nginx", family)),
         "envoy": (EDGE, _service("envoy", family)),
+        "haproxy": (EDGE, _service("haproxy", family)),
         "balancer": (EDGE, _at(external, 443, family)),
         "external": (WORLD, _at(plan.OUTSIDE_ADDRESSES[family], 443, family)),
     }
@@ -147,7 +148,7 @@ def _web(family: Family) -> Iterator[tuple[str, str]]:
 def _payments(family: Family) -> Iterator[tuple[str, str]]:
     yield "pod", f'url: "grpc://{_at(plan.WEB2.address(family), plan.GRPC, family)}"'
     yield "service", f'url: "grpc://{_service("payments", family, plan.GRPC)}"'
-    for ingress in ("nginx", "envoy"):
+    for ingress in ("nginx", "envoy", "haproxy"):
         yield ingress, f'url: "grpcs://{EDGE_GRPC}", connect: "{_service(ingress, family)}"'
 
 

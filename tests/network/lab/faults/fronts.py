@@ -25,20 +25,21 @@ L, R = Layer, Reason
 _WEB = plan.SERVICES["web"]
 _PROTOCOL_PORT = plan.GRPC
 _NOBODYS_PORT = 9999
-#: Program → what it says of each fault in which they disagree.
-_UNKNOWN_SNI: Mapping[str, Reason] = {"nginx": R.UNRECOGNIZED_NAME, "envoy": R.RESET}
-_UNKNOWN_AUTHORITY: Mapping[str, Reason] = {"nginx": R.NOT_GRPC, "envoy": R.UNIMPLEMENTED}
-_GRPC_OVER_HTTP1: Mapping[str, Reason] = {"nginx": R.NOT_GRPC, "envoy": R.UNAVAILABLE}
+_INGRESSES = ("nginx", "envoy", "haproxy")
+#: Program → what it does in the faults in which they disagree.
+_UNKNOWN_SNI: Mapping[str, Reason] = {"envoy": R.RESET}
+_UNKNOWN_AUTHORITY: Mapping[str, Reason] = {"envoy": R.UNIMPLEMENTED}
+_GRPC_OVER_HTTP1: Mapping[str, Reason] = {"nginx": R.NOT_GRPC}
+_DROPPED: Mapping[str, Reason] = {"haproxy": R.STREAM_RESET}
+_LATE = "over IPv6 {}: the kernel tells it late"
 _SAYS: Mapping[str, Mapping[str, str]] = {
-    "nginx": {
-        "refused": "502",
-        "no endpoints": "502 (over IPv6 504: the kernel tells it late)",
-        "dropped": "504",
-        "slow": "504",
-        "gRPC": ":status 000",
-    },
-    "envoy": {"refused": "503 UF", "no endpoints": "503 UF", "dropped": "503 UF", "slow": "504 UT", "gRPC": "502 UPE"},
-}
+    "nginx": {"no-endpoints": f"502 ({_LATE.format(504)})", "wrong-targetport": "502", "wrong-protocol": ":status 000",
+              "backend-drop": "504", "backend-slow": "504"},
+    "envoy": {"no-endpoints": "503 UF", "wrong-targetport": "503 UF", "wrong-protocol": "502 UPE",
+              "backend-drop": "503 UF", "backend-slow": "504 UT"},
+    "haproxy": {"no-endpoints": f"503 ({_LATE.format('REFUSED_STREAM')})", "wrong-targetport": "503",
+                "wrong-protocol": "502", "backend-drop": "REFUSED_STREAM", "backend-slow": "504"},
+}  # fmt: skip
 
 
 def _front(lab: Lab, program: str) -> Any:
@@ -104,26 +105,24 @@ def _changed_port(target: int) -> Inject:
 
 def _behind(program: str) -> Iterator[Fault]:
     """What is behind an ingress."""
-    says = _SAYS[program]
+    late = _DROPPED.get(program, R.STATUS)
 
-    def fault(name: str, sentence: str, to_blame: str, inject: Inject, key: str, *also: tuple[Layer, Reason]) -> Fault:
-        blame: dict[Layer, tuple[Reason, ...]] = {L.HTTP: (R.STATUS,)}
-        for layer, reason in also:
-            blame[layer] = (*blame.get(layer, ()), reason)
-        return Fault(f"ing-{program}-{name}", sentence, to_blame, "+++X+++", blame, inject, path=program,
-                     note=f"{program} says {says[key]}.")  # fmt: skip
+    def fault(name: str, says: str, to_blame: str, inject: Inject, *http: Reason, tcp: Reason | None = None) -> Fault:
+        blame = {L.HTTP: http} | ({L.TCP: (tcp,)} if tcp else {})
+        return Fault(f"ing-{program}-{name}", says, to_blame, "+++X+++", blame, inject, path=program,
+                     note=f"{program} says {_SAYS[program][name]}.")  # fmt: skip
 
     yield fault("no-endpoints", "The Service behind the ingress has no endpoints.", "Service",
-                services(replace(_WEB, pods=())), "no endpoints", (L.TCP, R.REJECTED))  # fmt: skip
+                services(replace(_WEB, pods=())), *dict.fromkeys((R.STATUS, late)), tcp=R.REJECTED)  # fmt: skip
     yield fault("wrong-targetport", "The Service behind the ingress leads to a port on which nobody listens.",
-                "Service port", _changed_port(_NOBODYS_PORT), "refused")  # fmt: skip
+                "Service port", _changed_port(_NOBODYS_PORT), R.STATUS)  # fmt: skip
     yield fault("wrong-protocol", "The Service behind the ingress leads to a port on which gRPC is spoken.",
-                "Service port", _changed_port(_PROTOCOL_PORT), "gRPC")  # fmt: skip
+                "Service port", _changed_port(_PROTOCOL_PORT), R.STATUS)  # fmt: skip
     yield fault("backend-drop", "What the ingress says to the Pod behind it is dropped.", "policy of the ingress",
                 rule("node2", f"{{ip}} saddr {{{program}}} {{ip}} daddr {{web2}} tcp dport {plan.HTTP} drop"),
-                "dropped")  # fmt: skip
+                late)  # fmt: skip
     yield fault("backend-slow", "The application behind the ingress does not answer in time.", "application",
-                served("web2", "http-hang"), "slow", (L.HTTP, R.TIMEOUT))  # fmt: skip
+                served("web2", "http-hang"), R.STATUS, R.TIMEOUT)  # fmt: skip
 
 
 def _configured(program: str) -> Iterator[Fault]:
@@ -135,16 +134,16 @@ def _configured(program: str) -> Iterator[Fault]:
                      routed(program, **fields), path=program)  # fmt: skip
 
     yield fault("no-route", "The ingress has no route for the name that is asked for as SNI.", "routing", "++Xb+++",
-                L.TLS, _UNKNOWN_SNI[program], hosts=(GRPC_HOST,))  # fmt: skip
+                L.TLS, _UNKNOWN_SNI.get(program, R.UNRECOGNIZED_NAME), hosts=(GRPC_HOST,))  # fmt: skip
     yield fault("no-route-host", "The ingress has a certificate for the name and no route for the Host.", "routing",
                 "+++X+++", L.HTTP, R.STATUS, hosts=(GRPC_HOST,), strict_sni=False)  # fmt: skip
     yield fault("no-route-authority", "The ingress has a certificate for the name and no route for the call.",
-                "routing", "++++X++", L.GRPC, _UNKNOWN_AUTHORITY[program], hosts=(WEB_HOST,),
+                "routing", "++++X++", L.GRPC, _UNKNOWN_AUTHORITY.get(program, R.NOT_GRPC), hosts=(WEB_HOST,),
                 strict_sni=False)  # fmt: skip
     yield fault("h1-listener", "The listener of the ingress has no h2.", "terminator", "++Xbb++", L.TLS, R.NO_ALPN,
                 http2=False)  # fmt: skip
     yield fault("grpc-over-http1", "The ingress speaks HTTP/1.1 to the gRPC server.", "backend protocol",
-                "++++X++", L.GRPC, _GRPC_OVER_HTTP1[program], grpc_over_http1=True)  # fmt: skip
+                "++++X++", L.GRPC, _GRPC_OVER_HTTP1.get(program, R.UNAVAILABLE), grpc_over_http1=True)  # fmt: skip
 
 
 def _processes(program: str) -> Iterator[Fault]:
@@ -201,7 +200,7 @@ PROXY = (
 )  # fmt: skip
 
 FAULTS = (
-    *(fault for program in ("nginx", "envoy") for of in (_behind, _configured, _processes) for fault in of(program)),
+    *(fault for program in _INGRESSES for of in (_behind, _configured, _processes) for fault in of(program)),
     *NGINX,
     *ENVOY,
     *PROXY,

@@ -38,12 +38,13 @@ class Fronts:
         listens = [(plan.SQUID.address(family), _PROXY_PORT) for family in Family]
         self.nginx = Nginx(directory / "nginx", routing(plan.NGINX), _place(plan.NGINX))
         self.envoy = Envoy(directory / "envoy", routing(plan.ENVOY), _place(plan.ENVOY))
+        self.haproxy = HAProxy(directory / "haproxy", routing(plan.HAPROXY), _place(plan.HAPROXY))
         self.squid = Squid(directory / "squid", Rules(listens), _place(plan.SQUID))
 
     @property
     def all(self) -> tuple[Front, ...]:
         """Each of them."""
-        return (self.nginx, self.envoy, self.squid)
+        return (self.nginx, self.envoy, self.haproxy, self.squid)
 
     async def start(self) -> None:
         """Start them, all at once. Those that are not installed are `missing`."""
