@@ -12,8 +12,10 @@ _SOURCE = Path(__file__).with_name("musl_getaddrinfo.c")
 
 
 def why_no_glibc() -> str | None:
-    """The reason why the C library of this Python is no judge; None where it is glibc."""
-    return None if platform.libc_ver()[0] == "glibc" else "the C library here is not glibc"
+    """The reason why the C library of this Python is no judge; None where it is a glibc that asks by itself."""
+    if platform.libc_ver()[0] != "glibc":
+        return "the C library here is not glibc"
+    return "getaddrinfo here asks nscd" if Path("/run/nscd/socket").exists() else None
 
 
 def musl_program(folder: Path) -> Path:

@@ -119,6 +119,7 @@ class _Glibc:
         self._conf = conf
         self._asking = asking
         self._turn = turn
+        self._places: Sequence[int] = range(len(conf.servers))
         self._modes = [Sending.TOGETHER, Sending.IN_TURN, Sending.REOPEN]
         if len(types) == 1:
             self._modes = [Sending.TOGETHER]
@@ -161,13 +162,12 @@ class _Glibc:
         self._fresh = Fresh.ALL
         self._refused = True
         best: Sequence[Step] = ()
-        places = list(range(len(self._conf.servers)))
         if self._conf.rotate:
-            first = self._turn % len(places)
-            places = places[first:] + places[:first]
+            count = len(self._places)
+            self._places = [(self._turn + place) % count for place in range(count)]
             self._turn += 1
         for _ in range(self._conf.attempts):
-            for place in places:
+            for place in self._places:
                 steps = yield from self._server(name, place)
                 if self._is_over(steps):
                     self._refused = False
@@ -189,6 +189,8 @@ class _Glibc:
         cut: Sequence[Step] = ()
         if not self._tcp:
             cut = yield from self._udp(self._queries(name, server, "udp"), wait, place)
+            if all(map(settles, cut)):
+                return cut
             self._refused = self._refused and all(step.reason is Reason.UNREACHABLE for step in cut)
             if not any(map(is_cut, cut)):
                 return cut
@@ -223,6 +225,8 @@ class _Glibc:
         while True:
             fresh, self._fresh = self._fresh, Fresh.NOTHING
             steps = yield Ask(queries, wait, self._modes[0], fresh, place, hasty=not self._asking.own_sockets)
+            if len(steps) == len(queries) and all(map(settles, steps)):
+                return steps
             broken = any(step.rcode is None and step.reason is not Reason.TIMEOUT for step in steps)
             if broken or (len(queries) == 1 and not settles(steps[0]) and steps[0].rcode is not None):
                 self._fresh = Fresh.SOCKETS

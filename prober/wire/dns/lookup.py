@@ -56,9 +56,9 @@ async def run(machine: Machine, trail: Trail, channel: Channel | None = None, pa
             if isinstance(ask, Race):
                 steps = await perform_race(ask, trail, channel)
             else:
-                wait = min(ask.wait, patience) if math.isinf(ask.wait) else ask.wait
-                steps = await perform(ask._replace(wait=wait), trail, channel, kept)
-                if wait < ask.wait and any(map(_is_silence, steps)):
+                endless = ask.wait == math.inf
+                steps = await perform(ask._replace(wait=patience) if endless else ask, trail, channel, kept)
+                if endless and any(map(_is_silence, steps)):
                     return Lookup(Reason.TIMEOUT, tuple(steps), endless=True)
             ask = machine.send(steps)
     except StopIteration as over:

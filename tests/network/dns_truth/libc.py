@@ -22,7 +22,7 @@ from typing import Any
 from prober.wire.dns.eai import ENDLESS, NUMBERS
 
 #: Calls at the same time: nearly all of them wait.
-AT_ONCE = 64
+AT_ONCE = 96
 #: Seconds after which a call counts as one that never returns; the machine knows sooner.
 PATIENCE = 9.0
 _NEWNS, _NEWUTS, _MS_PRIVATE, _MS_REC = 0x00020000, 0x04000000, 1 << 18, 1 << 14
