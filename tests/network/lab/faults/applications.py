@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prober.reasons import Layer, Reason
-from tests.network.lab.faults.fault import Fault
+from tests.network.lab.faults.fault import MANY, Fault
 from tests.network.lab.faults.served import served
 
 R = Reason
@@ -62,6 +62,11 @@ _PORTS = (
           {Layer.TCP: (R.REFUSED,)}, served("web2", "tcp-closed")),
     Fault("app-backlog-full", "The application no longer accepts: its backlog is full.", "application", "+Tbb+++",
           {Layer.TCP: (R.TIMEOUT,)}, served("web2", "tcp-backlog")),
+    Fault("app-1of2-503", "One of the two Pods behind the Service answers 503.", "application: one of its Pods",
+          "+++P+++", {Layer.HTTP: (R.STATUS,)}, served("web1", "http-503"), path="both", per_family=False, runs=MANY),
+    Fault("app-1of2-cert", "One of the two Pods behind the Service still has a certificate that expired.",
+          "certificate: of one Pod", "++PP+++", {Layer.TLS: (R.EXPIRED,)}, served("web1", "tls-expired"), path="both",
+          per_family=False, runs=MANY),
     Fault("grpc-port-closed", "Nobody listens on the port of the gRPC service.", "application", "++++b++",
           {Layer.TCP: (R.REFUSED,)}, served("payments", "tcp-closed")),
 )  # fmt: skip
