@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +58,7 @@ class Count:
 
 @pytest.mark.timeout(400)
 def test_every_path_is_green_five_hundred_times_in_a_row(lab: LabProcess) -> None:
-    total = Count()
+    total, began = Count(), time.time()
     with ThreadPoolExecutor(len(_SHARES)) as pool:
         for count in pool.map(lambda probes: _climb(lab, probes), _SHARES):
             total.good += count.good
@@ -68,6 +69,8 @@ def test_every_path_is_green_five_hundred_times_in_a_row(lab: LabProcess) -> Non
     assert total.late == {} or crowded
     assert {(kind, family) for _, kind, _, _, family in total.good} == set(product(Kind, Family))
     assert total.good.total() + total.late.total() == IN_A_ROW * len(total.good)
+    late = total.late.total()
+    print(f"{len(total.good)} cells, {total.good.total()} good runs, {late} late, {time.time() - began:.0f} s")
 
 
 def _climb(lab: LabProcess, probes: Sequence[str]) -> Count:

@@ -21,6 +21,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from prober.reasons import Family
 from tests.network import peer
 from tests.network.lab import plan
@@ -59,7 +61,7 @@ def _config(changing: int, extra: int | None, broken: bool = False) -> str:
         for name, url in urls.items()
     ]
     urls["slow"] = f"http://{{}}:{peer.MUTE}/?v=0"
-    probes.append({"name": "slow", "kind": "http", "targets": ["slow"], "interval": "1s", "timeout": "900ms"})
+    probes.append({"name": "slow", "kind": "http", "targets": ["slow"], "interval": "2s", "timeout": "1900ms"})
     targets = {
         name: {"paths": {path: {"url": url.format(host)} for path, host in _hosts()}} for name, url in urls.items()
     }
@@ -132,6 +134,7 @@ def _scraping(lab: LabProcess, url: str) -> Iterator[list[Scrape]]:
             thread.join()
 
 
+@pytest.mark.timeout(120)
 def test_nothing_is_lost_and_nothing_counted_twice(lab: LabProcess, tmp_path: Path) -> None:
     configuration = Configuration(tmp_path / "probes.yaml")
     with (
@@ -158,11 +161,12 @@ def test_nothing_is_lost_and_nothing_counted_twice(lab: LabProcess, tmp_path: Pa
     assert list(chain.from_iterable(_meanwhile(each, runs) for each in scrapes)) == []
     assert len(scrapes) > RELOADS
     assert list(_changes(events, runs)) == []
+    print(f"{sum(map(len, runs.values()))} runs, {len(scrapes)} scrapes, {FLAPS} flaps, {RELOADS} reloads")
 
 
 def _flap(prober: PodProber, web2: Helper, configuration: Configuration) -> None:
     """Break the server and mend it, again and again; every few times the configuration changes meanwhile."""
-    _wait(prober, "run", 0)
+    _wait(prober, 0, ok=True)
     reloads, event, seen = 0, "", 0
     for number in range(FLAPS):
         start = len(prober.stdout.seen)
@@ -175,10 +179,10 @@ def _flap(prober: PodProber, web2: Helper, configuration: Configuration) -> None
             reloads += 1
         breaks, mends = WAYS[number % len(WAYS)]
         web2.ask(breaks)
-        _wait(prober, "cell_failed", start)
+        _wait(prober, start, ok=False)
         start = len(prober.stdout.seen)
         web2.ask(mends)
-        _wait(prober, "cell_recovered", start)
+        _wait(prober, start, ok=True)
         if event:
             prober.event(event, seen)
             cells = {cell[0] for cell in scraped(prober.get("/metrics")[1])}
@@ -187,10 +191,10 @@ def _flap(prober: PodProber, web2: Helper, configuration: Configuration) -> None
     assert reloads == RELOADS
 
 
-def _wait(prober: PodProber, event: str, start: int) -> None:
-    """Until the flapping cells of both families have said so, from line `start` on."""
+def _wait(prober: PodProber, start: int, *, ok: bool) -> None:
+    """Until a run of the flapping cell has held, or failed, in both families, from line `start` on."""
     for family in Family:
-        words = f'"event":"{event}"', '"probe":"flapping"', f'"family":"{family}"'
+        words = '"event":"run"', '"probe":"flapping"', f'"family":"{family}"', f'"ok":{str(ok).lower()}'
         prober.stdout.wait_for(lambda line, words=words: all(word in line for word in words), start)
 
 

@@ -283,6 +283,7 @@ def _all_good(runs: Sequence[Seen]) -> Iterator[str]:
 
 def _in_time(what: str, run: Seen, since: float) -> Iterator[str]:
     """The run began within one interval from `since`, and was over within its timeout."""
+    print(f"first {what} run: begun {run.began - since:.3f} s after the switch, known after {run.ended - since:.3f} s")
     if run.began > since + INTERVAL + LATE:
         yield f"the first {what} run began {run.began - since:.3f} s after the switch"
     if run.ended > run.began + TIMEOUT + LATE:
