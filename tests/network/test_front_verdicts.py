@@ -72,6 +72,12 @@ def _failures(lab: LabProcess, probe: str, path: str) -> dict[Family, tuple[str,
     return found
 
 
+def test_front_ends_start_beside_each_other_in_a_moment(lab: LabProcess) -> None:
+    """Tenths of a second here; the limit is that of a machine with other things to do."""
+    assert lab.facts["fronts"]
+    assert all(0 < seconds < 5 for seconds in lab.facts["fronts"].values()), lab.facts
+
+
 def test_envoy_tells_how_long_what_is_behind_it_took(lab: LabProcess) -> None:
     """The time that Envoy gives is the application's 400 ms; the first byte came no sooner."""
     require_path("envoy")

@@ -46,7 +46,7 @@ async def _serve() -> int:
 
     async with Lab() as lab:
         server = await control.listen(lab.obey)
-        print(json.dumps({"seconds": lab.seconds}), flush=True)
+        print(json.dumps({"seconds": lab.seconds, "fronts": lab.fronts.started_in}), flush=True)
         threading.Thread(target=wait_for_end, daemon=True).start()
         await ended.wait()
         server.close()

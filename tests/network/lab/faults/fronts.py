@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.network.lab.lab import Lab
 
 L, R = Layer, Reason
-_WEB = plan.SERVICES["web"]
+_WEB, _PAYMENTS = plan.SERVICES["web"], plan.SERVICES["payments"]
 _PROTOCOL_PORT = plan.GRPC
 _NOBODYS_PORT = 9999
 _INGRESSES = ("nginx", "envoy", "haproxy")
@@ -125,6 +125,24 @@ def _behind(program: str) -> Iterator[Fault]:
                 served("web2", "http-hang"), R.STATUS, R.TIMEOUT)  # fmt: skip
 
 
+def _calls(program: str) -> Iterator[Fault]:
+    """The gRPC server behind an ingress."""
+    late = _DROPPED.get(program, R.UNAVAILABLE)
+
+    def fault(name: str, says: str, to_blame: str, inject: Inject, *grpc: Reason, tcp: Reason | None = None) -> Fault:
+        blame = {L.GRPC: grpc} | ({L.TCP: (tcp,)} if tcp else {})
+        return Fault(f"ing-{program}-grpc-{name}", says, to_blame, "++++X++", blame, inject, path=program)
+
+    yield fault("no-endpoints", "The gRPC Service behind the ingress has no endpoints.", "Service",
+                services(replace(_PAYMENTS, pods=())), *dict.fromkeys((R.UNAVAILABLE, late)),
+                tcp=R.REJECTED)  # fmt: skip
+    yield fault("drop", "What the ingress says to the gRPC server behind it is dropped.", "policy of the ingress",
+                rule("node2", f"{{ip}} saddr {{{program}}} {{ip}} daddr {{web2}} tcp dport {plan.GRPC} drop"),
+                late)  # fmt: skip
+    yield fault("slow", "The gRPC server behind the ingress does not answer in time.", "application",
+                served("payments", "grpc-hang"), R.UNAVAILABLE, R.TIMEOUT)  # fmt: skip
+
+
 def _configured(program: str) -> Iterator[Fault]:
     """The configuration of an ingress."""
 
@@ -200,7 +218,7 @@ PROXY = (
 )  # fmt: skip
 
 FAULTS = (
-    *(fault for program in _INGRESSES for of in (_behind, _configured, _processes) for fault in of(program)),
+    *(fault for program in _INGRESSES for of in (_behind, _calls, _configured, _processes) for fault in of(program)),
     *NGINX,
     *ENVOY,
     *PROXY,

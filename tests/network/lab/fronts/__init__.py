@@ -46,6 +46,11 @@ class Fronts:
         """Each of them."""
         return (self.nginx, self.envoy, self.haproxy, self.squid)
 
+    @property
+    def started_in(self) -> dict[str, float]:
+        """Program → seconds until it listened, of those that are there."""
+        return {front.program: front.started_in for front in self.all if front.program not in self.missing}
+
     async def start(self) -> None:
         """Start them, all at once. Those that are not installed are `missing`."""
         for front in self.all:
