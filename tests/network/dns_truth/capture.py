@@ -17,7 +17,8 @@ import dns.rdatatype
 
 _ETH_P_ALL = 3
 _PACKET_OUTGOING = 4
-_SO_TIMESTAMPNS = 35
+_SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 33, 35
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6  # linux/if_packet.h
 _BUFFER = 64 * 1024 * 1024
 
 
@@ -39,7 +40,10 @@ class Capture:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
         self._socket.bind(("lo", 0))
-        self._socket.setsockopt(socket.SOL_SOCKET, 33, _BUFFER)  # SO_RCVBUFFORCE
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        except PermissionError:  # root of a user namespace alone: as much as everybody may have
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.settimeout(0.1)
         self._packets: list[Packet] = []
@@ -48,9 +52,12 @@ class Capture:
         self._thread.start()
 
     def stop(self) -> Mapping[str, Sequence[Packet]]:
-        """Stop; the packets by the server that they went to, in their order."""
+        """Stop; the packets by the server that they went to, in their order. RuntimeError: some were dropped."""
         self._stopping = True
         self._thread.join()
+        _, dropped = struct.unpack("II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+        if dropped:
+            raise RuntimeError(f"{dropped} packets passed uncaptured")
         self._socket.close()
         found: dict[str, list[Packet]] = defaultdict(list)
         for packet in self._packets:
