@@ -124,3 +124,10 @@ def _said(run: Run) -> str:
 
 def _listed(expected: Iterable[tuple[Layer, Reason]]) -> str:
     return ", ".join(sorted(" ".join(each) for each in expected)) or "nothing"
+
+
+def complaints_of_health(runs: Sequence[Run]) -> Iterator[str]:
+    """Whoever fails though nothing is wrong."""
+    for run in runs:
+        if not run["ok"]:
+            yield f"{named(run)} fails: {_said(run)}"

@@ -49,6 +49,11 @@ class Node:
         return f"10.42.{self.number}.1" if family is V4 else f"fd42:0:0:{self.number}::1"
 
     @property
+    def bridge_mac(self) -> str:
+        """The hardware address of the bridge."""
+        return f"02:42:0a:2a:{self.number:02x}:01"
+
+    @property
     def gua_network(self) -> str:
         """The network of its Pods' global unicast addresses."""
         return f"2001:db8:42:{self.number}::/64"

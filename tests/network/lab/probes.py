@@ -16,8 +16,8 @@ from tests.network.lab import plan
 from tests.network.lab.isolation import FILES
 
 CA_FILE = FILES / "ca.crt"
-#: Every path, and every budget.
-CONFIG_FILE = FILES / "probes.yaml"
+#: Every path, and every budget; every path without a budget.
+CONFIG_FILE, PATIENT_FILE = FILES / "probes.yaml", FILES / "probes-patient.yaml"
 _BUDGET = re.compile(r"^ +budget: .*\n", re.MULTILINE)
 #: The name on the certificates of the application, and the one by which the ingresses route to it.
 APP, EDGE, WORLD = "web.app.svc.cluster.local", "web.example.com", "www.example.net"
@@ -90,6 +90,7 @@ def files(missing: Collection[str] = ()) -> Iterator[tuple[Path, str]]:
     """All files and what they say, without the paths through front ends that are `missing`."""
     left_out = {path for path, program in THROUGH.items() if program in missing}
     yield CONFIG_FILE, config(left_out)
+    yield PATIENT_FILE, _BUDGET.sub("", config(left_out))
     for path, slow in product((*ALWAYS[:1], *PATHS), (False, True)):
         text = config(left_out | {*PATHS} - {path})
         yield file_of(path, slow=slow), text if slow else _BUDGET.sub("", text)

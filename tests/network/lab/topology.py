@@ -54,7 +54,8 @@ def _links() -> Iterator[str]:
     for node in plan.NODES:
         yield (f"link add eth0 mtu {plan.FABRIC_MTU} netns {node.name} type veth"
                f" peer name {node.name} mtu {plan.FABRIC_MTU} netns {plan.FABRIC}")  # fmt: skip
-        yield (f"link add {BRIDGE} mtu {plan.POD_MTU} netns {node.name}"
+        # an address of its own: the kernel's changes with the ports, and Pods would send to one that is gone
+        yield (f"link add {BRIDGE} mtu {plan.POD_MTU} address {node.bridge_mac} netns {node.name}"
                " type bridge forward_delay 0 stp_state 0 mcast_snooping 0")  # fmt: skip
     yield (f"link add eth0 mtu {plan.FABRIC_MTU} netns {plan.OUTSIDE} type veth"
            f" peer name {plan.OUTSIDE} mtu {plan.FABRIC_MTU} netns {plan.FABRIC}")  # fmt: skip

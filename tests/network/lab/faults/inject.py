@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from prober.reasons import Family
@@ -30,7 +30,7 @@ def words(family: Family) -> dict[str, str]:
     found = {"ip": ip_of(family), "v": "4" if v4 else "6", "icmp": "icmp" if v4 else "icmpv6",
              "l3": "ipv4" if v4 else "ipv6", "outside": plan.OUTSIDE_ADDRESSES[family],
              "gateway2": plan.NODE2.bridge(family), "length": "32" if v4 else "128",
-             "mask": "24" if v4 else "64"}  # fmt: skip
+             "mask": "24" if v4 else "64", "nodad": "" if v4 else "nodad"}  # fmt: skip
     found |= {name: pod.address(family) for name, pod in plan.PODS.items()}
     found |= {node.name: node.address(family) for node in plan.NODES}
     for name, service in plan.SERVICES.items():
@@ -44,15 +44,14 @@ def rule(place: str, *texts: str, hook: str = "forward") -> Inject:
 
     @asynccontextmanager
     async def inject(_: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
-        names = [f"fault-{abs(hash((place, texts)))}-{family}" for family in families]
-        for name, family in zip(names, families, strict=True):
-            filled = "; ".join(text.format(**words(family)) for text in texts)
-            run(place, "nft", f"table inet {name} {{ chain f {{ type filter hook {hook} priority -5; {filled}; }}; }}")
-        try:
+        with ExitStack() as stack:
+            for family in families:
+                name = f"fault-{abs(hash((place, texts)))}-{family}"
+                filled = "; ".join(text.format(**words(family)) for text in texts)
+                chain = f"chain f {{ type filter hook {hook} priority -5; {filled}; }}"
+                run(place, "nft", f"table inet {name} {{ {chain}; }}")
+                stack.callback(run, place, "nft", f"delete table inet {name}")
             yield
-        finally:
-            for name in names:
-                run(place, "nft", f"delete table inet {name}")
 
     return inject
 
@@ -62,16 +61,13 @@ def commands(place: str, do: Sequence[str], undo: Sequence[str], *, once: bool =
 
     @asynccontextmanager
     async def inject(_: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
-        chosen = list(families[:1] if once else families)
-        for family in chosen:
-            for command in do:
-                run(place, *command.format(**words(family)).split())
-        try:
-            yield
-        finally:
-            for family in chosen:
-                for command in undo:
+        with ExitStack() as stack:
+            for family in families[:1] if once else families:
+                for command in reversed(undo):
+                    stack.callback(run, place, *command.format(**words(family)).split(), check=False)
+                for command in do:
                     run(place, *command.format(**words(family)).split())
+            yield
 
     return inject
 

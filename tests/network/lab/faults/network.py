@@ -72,7 +72,7 @@ PATHS = (
           rule("node1", "{ip} daddr {web2} reject with icmpx host-unreachable")),
     Fault("cni-pod-ip-gone", "The Pod's address is gone from its interface.", "Pod or CNI", "TTbbb++", _SILENT,
           commands("web2", ["ip addr del {web2}/{mask} dev eth0"],
-                   ["ip addr add {web2}/{mask} dev eth0", "ip -{v} route replace default via {gateway2}"])),
+                   ["ip addr add {web2}/{mask} dev eth0 {nodad}", "ip -{v} route replace default via {gateway2}"])),
     Fault("cni-pod-link-down", "The node's end of the Pod's link is down.", "Pod or CNI", "TTbbb++", _SILENT,
           commands("node2", [f"ip link set {veth(plan.WEB2)} down"], [f"ip link set {veth(plan.WEB2)} up"], once=True),
           per_family=False),
