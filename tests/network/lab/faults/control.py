@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prober.reasons import Family, Layer, Reason
 from tests.network.lab.faults.fault import Fault
+from tests.network.lab.faults.inject import both, rule
 from tests.network.lab.faults.served import served
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ _DNS = (
     _dns("dns-timeout", "The server is silent, over UDP and TCP.", "CoreDNS", "T", R.TIMEOUT),
     _dns("dns-slow300", "Every reply takes 300 ms.", "CoreDNS", "S", R.OVER_BUDGET, "dns-slow"),
     _dns("dns-trunc", "Replies over UDP are truncated; TCP has the whole of them.", "nothing", "+", None, "dns-tc"),
+    Fault("dns-trunc-tcp53-blocked", "Replies over UDP are truncated, and a policy lets no TCP to port 53.", "policy",
+          "+++++T+", {Layer.DNS: (R.TIMEOUT,)},
+          both(served("dns", "dns-tc"), rule("node2", "{ip} daddr {dns} tcp dport 53 drop"))),
+    Fault("dns-trunc-tcp53-reset", "Replies over UDP are truncated, and nobody listens on TCP port 53.", "CoreDNS",
+          "+++++X+", {Layer.DNS: (R.TRUNCATED,)},
+          both(served("dns", "dns-tc"), rule("node2", "{ip} daddr {dns} tcp dport 53 reject with tcp reset"))),
     _dns("dns-trunc-tcp-closed", "Replies over UDP are truncated, and TCP connections closed without an answer.",
          "CoreDNS", "X", R.TRUNCATED, "dns-truncated"),
     _dns("dns-aaaa-drop", "AAAA queries get no answer.", "resolver", "P", R.TIMEOUT),
