@@ -86,6 +86,7 @@ class Servers:
         self._stack = AsyncExitStack()
         self._boards = {(server, family): Switches(MORE) for server in SERVERS for family in families}
         self._listeners: dict[tuple[str, Family], list[Listener]] = {}
+        self._ports: dict[tuple[str, Family, int], int] = {}
         self._dns: dict[Family, dns.ClusterDns] = {}
         self._zone = cluster_zone()
 
@@ -112,6 +113,10 @@ class Servers:
         self.token_file.write_text(self._token, encoding="ascii")
         (self._account / "namespace").write_text(plan.CLIENT.namespace, encoding="ascii")
         (self._account / "ca.crt").write_bytes(self.ca_file.read_bytes())
+
+    def port(self, server: str, family: Family, wanted: int) -> int:
+        """The port that `open_socket` gave where `wanted` was asked for."""
+        return self._ports[server, family, wanted]
 
     @asynccontextmanager
     async def fault(self, server: str, name: str, families: Iterable[Family] = tuple(Family)) -> AsyncIterator[None]:
@@ -180,6 +185,7 @@ class Servers:
             listener = Listener([opener(NUMBERS[family], socket.SOCK_STREAM, port)], serve, opener)
             self._stack.push_async_callback(listener.close)
             listeners.append(listener)
+            self._ports[server, family, port] = listener.port
             await listener.become(Mode.OPEN)
 
 
