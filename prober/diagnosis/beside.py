@@ -43,6 +43,7 @@ ADVICE = {
         _NEXT,
     ),
     Code.NO_ROUTE: _REJECTED,
+    Code.PORT_REJECTED: _REJECTED,
     Code.NEIGHBOUR_MISSING: _REJECTED,
 }  # fmt: skip
 

@@ -10,6 +10,9 @@ from prober.model import Cell, Outcome, Run
 from prober.reasons import Family, Kind, Layer
 from prober.units import host_port, human_seconds, human_span
 
+#: Where Services of type NodePort have their ports if nothing else is set (`--service-node-port-range`).
+NODE_PORTS = range(30000, 32768)
+
 
 class Facts(Mapping[str, str]):
     """The words of one run, seen from `layer`; missing evidence becomes a plain noun, never an empty gap."""
@@ -43,8 +46,10 @@ class Facts(Mapping[str, str]):
 
     @property
     def node(self) -> bool:
-        """The address is a node's, the port a NodePort."""
-        return self.cell.path.startswith(("nodeport", "node"))
+        """The address is a node's, the port a NodePort: by the path's name, or by the port."""
+        port = self.run.port or self.cell.endpoint.port
+        by_port = port in NODE_PORTS and not (self.cluster_service or self.pod or self.proxied)
+        return self.cell.path.startswith("node") or by_port
 
     @property
     def api_server(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.cells import make_cell
 LARGE = {"icmp": {"size": 1472, "dont_fragment": True, "ttl": 3, "count": 20}}
 V6: dict[str, Any] = {"family": Family.IPV6, "options": LARGE}
 ROUTER = {"from": "10.0.0.1"}
+SERVICE = "10.96.12.7"
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,12 @@ ROUTER = {"from": "10.0.0.1"}
         ({}, Reason.TIMEOUT, {"sent": 20, "received": 0}, Code.PING_SILENT, "(20 sent)"),
         ({}, Reason.UNREACHABLE, {"icmp": "11/0", **ROUTER}, Code.HOPS_EXHAUSTED, "10.0.0.1 dropped"),
         (V6, Reason.UNREACHABLE, {"icmp": "3/0", **ROUTER}, Code.HOPS_EXHAUSTED, "3 hops were used up (ICMP 3/0)"),
-        ({}, Reason.UNREACHABLE, {"icmp": "3/0", **ROUTER}, Code.NO_ROUTE, "no IPv4 route"),
+        ({}, Reason.UNREACHABLE, {"icmp": "3/0", **ROUTER}, Code.NO_ROUTE, "10.0.0.1 has no IPv4 route for echo"),
+        ({}, Reason.UNREACHABLE, {"errno": "ENETUNREACH"}, Code.NO_ROUTE, "This place has no IPv4 route for echo"),
+        ({}, Reason.UNREACHABLE, {"icmp": "3/3", **ROUTER}, Code.PORT_REJECTED, "10.0.0.1 rejects echo"),
+        (V6, Reason.UNREACHABLE, {"icmp": "1/4", **ROUTER}, Code.PORT_REJECTED, "port unreachable (ICMP 1/4)"),
+        ({}, Reason.PROHIBITED, {"icmp": "3/13", **ROUTER}, Code.PATH_PROHIBITED, "says 10.0.0.1 (ICMP 3/13)"),
+        ({}, Reason.PROHIBITED, {"errno": "EPERM"}, Code.PATH_PROHIBITED, "This place itself does not let echo"),
         ({}, Reason.TOO_BIG, {"icmp": "3/4", "mtu": 1400, **ROUTER}, Code.MTU_EXCEEDED,
          "1472 bytes (1500 with its headers) does not fit the path to 10.96.12.7: 10.0.0.1 lets packets of 1400 bytes"),
         (V6, Reason.TOO_BIG, {"errno": "EMSGSIZE", "mtu": 1500}, Code.MTU_EXCEEDED,
@@ -63,6 +70,43 @@ def test_a_failed_connection_says_how_far_it_came(reason: Reason, evidence: Evid
     found = verdict(make_cell(Kind.TCP, "tcp", "web.example", 25), dns=HELD, tcp=(reason, evidence))
     assert found.code == code
     assert words in found.says
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "words"),
+    [
+        (Reason.TIMEOUT, Code.PATH_SILENT, "externalTrafficPolicy: Local"),
+        (Reason.REFUSED, Code.PORT_CLOSED, "kube-proxy is behind"),
+        (Reason.REJECTED, Code.SERVICE_WITHOUT_ENDPOINTS, "EndpointSlices of the Service behind the port"),
+    ],
+)
+@pytest.mark.parametrize(("path", "port"), [("nodeport", 443), ("edge", 30443)])
+def test_a_node_port_is_known_by_the_path_or_by_its_range(
+    path: str, port: int, reason: Reason, code: Code, words: str
+) -> None:
+    cell = replace(make_cell(Kind.TCP, "tcp", "192.0.2.7", port), path=path)
+    found = verdict(cell, dns=HELD, tcp=(reason, {}))
+    assert found.code == code
+    assert words in found.next_check
+
+
+def test_a_port_of_that_range_behind_a_service_or_on_a_pod_is_no_node_port() -> None:
+    for path, host in (("service", "10.96.0.80"), ("pod", "10.42.2.12"), ("edge", "web.app.svc")):
+        cell = replace(make_cell(Kind.TCP, "tcp", host, 30443), path=path)
+        found = verdict(cell, dns=HELD, tcp=(Reason.TIMEOUT, {}))
+        assert "NodePort" not in found.says + found.next_check
+
+
+@pytest.mark.parametrize(
+    ("sender", "says"),
+    [("10.42.1.1", "has no ready endpoint: 10.42.1.1 answers"), (SERVICE, "rejects in its own name")],
+)
+def test_a_service_that_rejects_in_its_own_name_may_have_endpoints(sender: str, says: str) -> None:
+    """The nodes' ICMP errors are their own; those from behind the Service are translated back to its address."""
+    cell = replace(make_cell(Kind.TCP, "tcp", SERVICE, 80), path="service")
+    found = verdict(cell, dns=HELD, tcp=(Reason.REJECTED, {"icmp": "3/3", "from": sender}))
+    assert found.code == Code.SERVICE_WITHOUT_ENDPOINTS
+    assert says in found.says
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,17 @@ from __future__ import annotations
 from prober.diagnosis.codes import Code
 from prober.diagnosis.facts import Facts
 from prober.diagnosis.row import Row
-from prober.diagnosis.rules.reach import hops_exhausted, no_neighbour
-from prober.reasons import Layer, Reason
+from prober.diagnosis.rules.reach import from_router, hops_exhausted, no_neighbour
+from prober.reasons import Family, Layer, Reason
 
 
 def _some_came(facts: Facts) -> bool:
     return bool(facts.evidence.get("received"))
+
+
+def _rejected(facts: Facts) -> bool:
+    """Port unreachable (RFC 792 code 3, RFC 4443 code 4): echo has no port, so a rule has said it."""
+    return facts.evidence.get("icmp") == ("1/4" if facts.cell.family is Family.IPV6 else "3/3")
 
 
 def _too_big_here(facts: Facts) -> bool:
@@ -47,17 +52,37 @@ ROWS = (
         "the way as far as {sender}", hops_exhausted,
     ),
     Row(
+        Layer.ICMP, Reason.UNREACHABLE, Code.PORT_REJECTED,
+        "{sender} rejects echo to {address} with ICMP port unreachable{icmp}.",
+        "That is what a REJECT rule says by default, and no router: look on {sender} (nft list ruleset, looking for "
+        "reject). Whether the rule is for echo alone, tcp to the same address tells.",
+        "the way as far as {sender}", _rejected,
+    ),
+    Row(
         Layer.ICMP, Reason.UNREACHABLE, Code.NO_ROUTE,
-        "There is no {family} route to {address}{icmp}.",
-        "ip route get {address} in this Pod and on its node: is the route of that Pod or node network missing (CNI "
-        "agent, BGP session), or has this Pod no {family} at all?",
+        "{sender} has no {family} route for echo to {address}{icmp}.",
+        "ip route get {address} on {sender}: is the route of that Pod or node network missing (CNI agent, BGP session, "
+        "cloud route table)?",
+        "the way as far as {sender}", from_router,
+    ),
+    Row(
+        Layer.ICMP, Reason.UNREACHABLE, Code.NO_ROUTE,
+        "This place has no {family} route for echo to {address}.",
+        "ip route get {address} in this Pod: has it an address of {family} at all, and a default route? Nothing has "
+        "left the machine.",
     ),
     Row(
         Layer.ICMP, Reason.PROHIBITED, Code.PATH_PROHIBITED,
         "Echo to {address} is administratively prohibited, says {sender}{icmp}.",
         "A rule answers for the target: a REJECT in a host firewall or in a policy of the CNI. Look on {sender}; tcp "
         "to the same address may well be let through.",
-        "the way as far as {sender}",
+        "the way as far as {sender}", from_router,
+    ),
+    Row(
+        Layer.ICMP, Reason.PROHIBITED, Code.PATH_PROHIBITED,
+        "This place itself does not let echo to {address} out.",
+        "A rule in the OUTPUT chain of this Pod (nft list ruleset), or a `prohibit` route (ip route get {address}): "
+        "nothing has left the machine.",
     ),
     Row(
         Layer.ICMP, Reason.TOO_BIG, Code.MTU_EXCEEDED,

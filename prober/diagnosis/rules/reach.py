@@ -34,8 +34,14 @@ def _is_proxy(facts: Facts) -> bool:
     return facts.proxied
 
 
-def _from_router(facts: Facts) -> bool:
+def from_router(facts: Facts) -> bool:
+    """Somebody else has said so, by ICMP."""
     return "from" in facts.evidence
+
+
+def _in_its_name(facts: Facts) -> bool:
+    """The ICMP error comes from the Service's own address: it was translated back, or never was."""
+    return _is_service(facts) and facts.evidence.get("from") == facts["address"]
 
 
 def no_neighbour(facts: Facts) -> bool:
@@ -94,10 +100,26 @@ ROWS = (
     ),
     Row(
         Layer.TCP, Reason.REFUSED, Code.PORT_CLOSED,
+        "The NodePort {where} answers with a RST: that node knows no such port, or nobody listens in the Pod behind "
+        "it.",
+        "Compare the other nodes' addresses. Only this one refuses → its kube-proxy is behind (its log); all of them "
+        "→ kubectl get svc -A for the port, then the Service's targetPort against ss -ltn in the Pod.",
+        _ARRIVES, _is_node,
+    ),
+    Row(
+        Layer.TCP, Reason.REFUSED, Code.PORT_CLOSED,
         "{where} answers with a RST: nobody listens there.",
         "Is the process running, on this port, in {family}, and not on 127.0.0.1 only? A firewall that rejects with a "
         "TCP reset looks the same: compare from the host itself.",
         _ARRIVES,
+    ),
+    Row(
+        Layer.TCP, Reason.REJECTED, Code.SERVICE_WITHOUT_ENDPOINTS,
+        "The Service at {where} rejects in its own name{icmp}: it has no ready endpoint, or what is behind it rejects.",
+        "kubectl get endpointslices of {service} first: IPVS and eBPF reject like this where it is empty. kube-proxy's "
+        "iptables and nftables would reject as the node: there a firewall or policy at the endpoint does, so climb "
+        "to the Pods themselves.",
+        "something answers for this address", _in_its_name,
     ),
     Row(
         Layer.TCP, Reason.REJECTED, Code.SERVICE_WITHOUT_ENDPOINTS,
@@ -133,7 +155,7 @@ ROWS = (
         "Connections to {where} are administratively prohibited, says {sender}{icmp}.",
         "A rule answers for the target: a policy of the CNI that rejects, a security appliance, or a host firewall on "
         "{sender} (nft list ruleset, looking for reject).",
-        "the way as far as {sender}", _from_router,
+        "the way as far as {sender}", from_router,
     ),
     Row(
         Layer.TCP, Reason.PROHIBITED, Code.PATH_PROHIBITED,
@@ -160,7 +182,7 @@ ROWS = (
         "{sender} has no {family} route to {address}{icmp}.",
         "ip route get {address} on {sender}: a missing Pod or node network (CNI agent, BGP session, cloud route "
         "table)?",
-        "the way as far as {sender}", _from_router,
+        "the way as far as {sender}", from_router,
     ),
     Row(
         Layer.TCP, Reason.UNREACHABLE, Code.NO_ROUTE,
@@ -197,6 +219,14 @@ ROWS = (
         "of the same node fails too → overlay or node; this one only → its ingress policies; all of them → this Pod's "
         "egress policies.",
         when=_is_pod,
+    ),
+    Row(
+        Layer.TCP, Reason.TIMEOUT, Code.PATH_SILENT,
+        "No answer to the SYN from the NodePort {where} within {took}{lost}.",
+        "With externalTrafficPolicy: Local a node without a ready endpoint of its own drops in silence: compare the "
+        "other nodes' addresses and kubectl get pods -o wide. All nodes are silent → a firewall or security group "
+        "that lacks the NodePort range, or the Pods; only this one → its kube-proxy.",
+        when=_is_node,
     ),
     Row(
         Layer.TCP, Reason.TIMEOUT, Code.PATH_SILENT,
