@@ -7,6 +7,7 @@ verification failed.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Final
 
@@ -113,11 +114,23 @@ def _examine(ascent: Ascent, stream: TlsStream, settings: TlsSettings, name: str
         raise Failed(Reason.NO_ALPN, f"offered {', '.join(ascent.cell.alpn)}, the server chose {stream.alpn}")
 
 
+#: What a server may do once it has seen our client certificate → why that is a failure.
+_OBJECTIONS: Final[Mapping[str, tuple[Reason, str]]] = {
+    "refused": (Reason.CLIENT_CERTIFICATE, ""),
+    "alert": (Reason.HANDSHAKE, ""),
+    "closed": (Reason.CLOSED, "the server asked for a client certificate, then hung up without a word"),
+    "reset": (Reason.RESET, "the server asked for a client certificate, then reset the connection"),
+}
+
+
 async def _hear(ascent: Ascent, stream: TlsStream) -> None:
     """Wait for what a server that asked for a client certificate says to ours, or to none.
 
     Under TLS 1.3 it can say so only after the handshake (RFC 8446 section 4.4.2.4), and where nothing above this rung
     reads on this connection nobody would ever hear it. Silence is no objection. What is waited here is no latency.
+
+    A certificate of ours that is refused fails the rung. Where we have none to show, the handshake has held: that the
+    server lets nobody in without one is evidence here, and a failure of whatever speaks above.
     """
     evidence = ascent.evidence["client_certificate"]
     if ascent.evidence["version"] != "TLSv1.3" or ascent.cell.kind is not Kind.TLS:
@@ -125,19 +138,21 @@ async def _hear(ascent: Ascent, stream: TlsStream) -> None:
     began = perf_counter()
     try:
         async with asyncio.timeout(max(PATIENCE, _HANDSHAKES * (ascent.seconds or 0.0))):
-            if not await stream.hear():
-                raise Failed(Reason.CLOSED, "the server asked for a client certificate, then hung up without a word")
-            evidence["answer"] = "accepted"
+            evidence["answer"] = "accepted" if await stream.hear() else "closed"
     except TimeoutError:
         evidence["answer"] = "none"
     except TlsAlert as alert:
         ascent.evidence["openssl"] = [alert.alert]
-        raise Failed(Reason.CLIENT_CERTIFICATE if alert.client_certificate else Reason.HANDSHAKE) from alert
-    except ConnectionResetError as error:
-        raise Failed(Reason.RESET, "the server asked for a client certificate, then reset the connection") from error
+        evidence["answer"] = "refused" if alert.client_certificate else "alert"
+    except ConnectionResetError:
+        evidence["answer"] = "reset"
     finally:
         if ascent.waited is not None:
             ascent.waited += perf_counter() - began
+    if (objection := _OBJECTIONS.get(evidence["answer"])) is not None:
+        if evidence["sent"]:
+            raise Failed(*objection)
+        ascent.evidence["note"] = "the server lets nobody in without a client certificate, and there is none to show"
 
 
 class Plans:

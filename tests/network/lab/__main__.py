@@ -14,6 +14,7 @@ import threading
 from contextlib import suppress
 
 from tests.network.lab import control, isolation, plan
+from tests.network.lab.faults import FAULTS, unknown
 from tests.network.lab.lab import Lab
 from tests.network.lab.plan import VANTAGE
 
@@ -21,7 +22,7 @@ _STDIN = 0
 
 
 def main() -> int:
-    """Run the lab until its shell or its input ends; 3 where this machine cannot have one."""
+    """Run the lab until its shell or its input ends; 3 where this machine cannot have one, 2 for an unknown fault."""
     parser = argparse.ArgumentParser(prog="python -m tests.network.lab", description=__doc__.splitlines()[0])
     parser.add_argument("--serve", action="store_true", help="no shell: ready on stdout, ends at the end of stdin")
     parser.add_argument("--fault", help="switch this fault on")
@@ -30,6 +31,9 @@ def main() -> int:
         if (reason := isolation.why_not()) is not None:
             print(f"no lab here: {reason}", file=sys.stderr)
             return 3
+        if args.fault is not None and args.fault not in FAULTS:
+            print(unknown(args.fault), file=sys.stderr)
+            return 2
         isolation.enter([sys.executable, "-P", "-m", "tests.network.lab", *sys.argv[1:]])
     return asyncio.run(_serve() if args.serve else _shell(args.fault))
 

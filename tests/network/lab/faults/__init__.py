@@ -17,6 +17,11 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
 def known(name: str) -> Fault:
     """The fault called `name`. KeyError with a sentence that says which one may have been meant."""
     if name not in FAULTS:
-        close = get_close_matches(name, FAULTS, 1)
-        raise KeyError(f"unknown fault {name!r}" + (f" (did you mean {close[0]}?)" if close else ""))
+        raise KeyError(unknown(name))
     return FAULTS[name]
+
+
+def unknown(name: str) -> str:
+    """That there is no such fault, and which one may have been meant."""
+    close = get_close_matches(name, FAULTS, 1)
+    return f"unknown fault {name!r}" + (f" (did you mean {close[0]}?)" if close else "")

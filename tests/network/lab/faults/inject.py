@@ -11,6 +11,7 @@ from tests.network.lab import plan
 from tests.network.lab.delayed import DelayTool
 from tests.network.lab.faults.fault import Inject
 from tests.network.lab.isolation import run
+from tests.network.lab.topology import tunnel_device
 
 if TYPE_CHECKING:
     from tests.network.lab.lab import Lab
@@ -30,7 +31,8 @@ def words(family: Family) -> dict[str, str]:
     found = {"ip": ip_of(family), "v": "4" if v4 else "6", "icmp": "icmp" if v4 else "icmpv6",
              "l3": "ipv4" if v4 else "ipv6", "outside": plan.OUTSIDE_ADDRESSES[family],
              "gateway2": plan.NODE2.bridge(family), "length": "32" if v4 else "128",
-             "mask": "24" if v4 else "64", "nodad": "" if v4 else "nodad"}  # fmt: skip
+             "mask": "24" if v4 else "64", "nodad": "" if v4 else "nodad",
+             "tunnel": tunnel_device(family), "mac2": plan.NODE2.mac(family)}  # fmt: skip
     found |= {name: pod.address(family) for name, pod in plan.PODS.items()}
     found |= {node.name: node.address(family) for node in plan.NODES}
     for name, service in plan.SERVICES.items():

@@ -9,7 +9,7 @@ from prober.reasons import Family, Layer, Reason
 from tests.network.lab import kubeproxy, plan
 from tests.network.lab.faults.fault import MANY, Fault
 from tests.network.lab.faults.inject import commands, deleted, held_up, ip_of, rule
-from tests.network.lab.topology import tunnel_device, veth
+from tests.network.lab.topology import veth
 
 if TYPE_CHECKING:
     from tests.network.lab.lab import Lab
@@ -19,6 +19,7 @@ TIMEOUT = (R.TIMEOUT,)
 _SILENT = {L.ICMP: TIMEOUT, L.TCP: TIMEOUT}
 _ALL_SILENT = {**_SILENT, L.DNS: TIMEOUT}
 _NO_ROUTE = (R.UNREACHABLE,)
+_PEER = "{mac2} dev {tunnel} dst {node2} self"
 
 
 def _masquerade(_: Lab, families: Sequence[Family]) -> None:
@@ -29,8 +30,6 @@ def _masquerade(_: Lab, families: Sequence[Family]) -> None:
 def _family_faults(family: Family) -> tuple[Fault, ...]:
     """Those of one family as a whole."""
     v = "v4" if family is plan.V4 else "v6"
-    device = tunnel_device(family)
-    entry = f"{plan.NODE2.mac(family)} dev {device} dst {plan.NODE2.address(family)} self"
     return (
         Fault(f"l3-{v}-broken", f"Nodes forward no {family} packet of their Pods, and say nothing.",
               f"family {family}", "TTbbbTT", _ALL_SILENT, rule("node1", "meta nfproto {l3} drop"),
@@ -38,10 +37,6 @@ def _family_faults(family: Family) -> tuple[Fault, ...]:
         Fault(f"l3-{v}-reject", f"The node answers every {family} packet of its Pods with: no route.",
               f"family {family}", "UUbbbUU", {L.ICMP: _NO_ROUTE, L.TCP: _NO_ROUTE, L.DNS: _NO_ROUTE},
               rule("node1", "meta nfproto {l3} reject with icmpx type no-route"), families=(family,)),
-        Fault(f"cni-vxlan-peer-lost-{v}", f"node1 has lost the forwarding entry of node2 in {device}.",
-              "overlay: only what crosses nodes", "TTbbbTT", _ALL_SILENT,
-              commands("node1", [f"bridge fdb del {entry}"], [f"bridge fdb append {entry} permanent"]),
-              families=(family,)),
     )  # fmt: skip
 
 
@@ -54,6 +49,9 @@ PATHS = (
           "T++++++", {L.ICMP: TIMEOUT}, rule("node2", "{ip} daddr {web2} {icmp} type echo-request drop")),
     *_family_faults(plan.V4),
     *_family_faults(plan.V6),
+    Fault("cni-vxlan-peer-lost", "node1 has lost the forwarding entry of node2 in its vxlan device.",
+          "overlay: only what crosses nodes", "TTbbbTT", _ALL_SILENT,
+          commands("node1", [f"bridge fdb del {_PEER}"], [f"bridge fdb append {_PEER} permanent"])),
     Fault("l3-loss30", "The fabric loses 30 % of what passes between nodes.", "path: loss", "PPPPPPP",
           {L.ICMP: TIMEOUT, L.TCP: (R.TIMEOUT, R.OVER_BUDGET), L.TLS: TIMEOUT, L.HTTP: (R.TIMEOUT, R.OVER_BUDGET),
            L.GRPC: (R.TIMEOUT, R.OVER_BUDGET), L.DNS: (R.TIMEOUT, R.OVER_BUDGET)},

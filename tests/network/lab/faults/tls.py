@@ -52,13 +52,12 @@ FAULTS = (
     _tls("tls-ssh", "An SSH server answers on the TLS port.", "port, protocol", R.NOT_TLS),
     _tls("tls-garbage", "The ClientHello is answered with what is no TLS.", "port, protocol", R.NOT_TLS),
     _tls("tls-mtls-tls12", "A client certificate is wanted under TLS 1.2.", "identity", R.CLIENT_CERTIFICATE),
-    # TLS 1.3 asks for the certificate in its handshake, and refuses a client without one by an alert that comes after
-    # it (RFC 8446 section 4.4.2.4). Whoever only shakes hands and leaves calls that port healthy; nobody can use it.
-    # So a tls probe listens for the alert, and both it and what speaks above are red, each with the same reason.
-    Fault("tls-mtls", "A client certificate is wanted, and the client has none.", "identity", "++XX+++",
-          {Layer.TLS: (R.CLIENT_CERTIFICATE,), Layer.HTTP: (R.CLIENT_CERTIFICATE,)},
-          served("web2", "tls-client-certificate"),
-          note="The handshake succeeds; the alert that refuses the client comes after it, and `kind: tls` waits."),
+    # TLS 1.3 refuses a client without a certificate by an alert that comes after the handshake (RFC 8446 section
+    # 4.4.2.4): that has held, and who speaks above it is turned away. A tls probe hears the alert and tells of it.
+    Fault("tls-mtls", "A client certificate is wanted, and the client has none.", "identity", "+++X+++",
+          {Layer.HTTP: (R.CLIENT_CERTIFICATE,)}, served("web2", "tls-client-certificate"), per_family=False,
+          note="The handshake holds under TLS 1.3, and the alert comes after it: `kind: tls` notes it in its evidence. "
+               "Under TLS 1.2 the handshake itself fails; so does one with a certificate of ours that is refused."),
     Fault("tls-mtls-http", "A client certificate is asked for, and who has none is answered 400, as by nginx.",
           "identity", "+++X+++", {Layer.HTTP: (R.STATUS,)}, served("web2", "tls-mtls-asked"),
           note="Nobody objects to the handshake: only a request shows it."),

@@ -29,6 +29,8 @@ shutdown_lifetime 0 seconds
 connect_timeout 3 seconds
 dns_retransmit_interval 300 milliseconds
 dns_timeout 1 second
+negative_dns_ttl 1 second
+positive_dns_ttl 1 second
 forward_timeout 3 seconds
 forward_max_tries 1
 hosts_file none
