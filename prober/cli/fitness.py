@@ -82,9 +82,9 @@ def _icmp(family: Family) -> Check:
 
 def resolver(vantage: Vantage) -> Iterator[Check]:
     """The name servers of resolv.conf, and what its search list costs."""
-    if not SYSTEM.exists():
-        yield Check("resolver", State.NOTE, f"no {SYSTEM}: names go to 127.0.0.1")
     conf = system()
+    if not _names_server(SYSTEM):
+        yield Check("resolver", State.NOTE, f"{SYSTEM} names no server: names go to {conf.servers[0]}")
     servers = ", ".join(map(str, conf.servers))
     reachable = [s for s in conf.servers if s.family in vantage.families or s.address.startswith(("127.", "::1"))]
     if not reachable:
@@ -99,6 +99,15 @@ def resolver(vantage: Vantage) -> Iterator[Check]:
         yield Check("search", State.NOTE, f"{says}, with a trailing dot 2")
     else:
         yield Check("search", State.FIT, says)
+
+
+def _names_server(path: Path) -> bool:
+    """Whether `path` is there, and has a line for a server."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(line.split()[:1] == ["nameserver"] for line in lines)
 
 
 def files(cells: Sequence[Cell] | None, environment: Mapping[str, str]) -> Iterator[Check]:

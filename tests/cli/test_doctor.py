@@ -78,9 +78,25 @@ async def test_a_place_without_the_right_to_send_echo_is_unfit(monkeypatch: pyte
 def test_the_resolver_is_judged_by_its_servers_and_its_search_list(
     text: str, expected: list[State], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(fitness, "SYSTEM", tmp_path)
+    file = tmp_path / "resolv.conf"
+    file.write_text(text, encoding="ascii")
+    monkeypatch.setattr(fitness, "SYSTEM", file)
     monkeypatch.setattr(fitness, "system", lambda: parse(text))
     assert states(list(resolver(HERE))) == expected
+
+
+@pytest.mark.parametrize("text", [None, "", "# nothing\nsearch a\n"])
+def test_a_resolv_conf_that_names_no_server_is_noted(
+    text: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "resolv.conf"
+    if text is not None:
+        file.write_text(text, encoding="ascii")
+    monkeypatch.setattr(fitness, "SYSTEM", file)
+    monkeypatch.setattr(fitness, "system", lambda: parse(text or ""))
+    first = next(resolver(HERE))
+    assert first.state is State.NOTE
+    assert first.says == f"{file} names no server: names go to 127.0.0.1"
 
 
 def test_every_file_that_the_configuration_names_has_to_be_readable(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import ECONNREFUSED
+from errno import EACCES, ECONNREFUSED
 from os import strerror
 
 from prober.diagnosis.codes import Code
@@ -32,6 +32,23 @@ def _other_answers(facts: Facts) -> bool:
 def _port_closed(facts: Facts) -> bool:
     """An ICMP port unreachable or a RST came back (the resolver says so in the kernel's words)."""
     return strerror(ECONNREFUSED) in facts["detail"] or _cause(facts) in (("tcp", "refused"), ("tcp", "rejected"))
+
+
+def _no_server(facts: Facts) -> bool:
+    """The server is the one that a C library takes where resolv.conf names none."""
+    by_hand = facts.cell.options.resolver.servers or (_is_question(facts) and facts.cell.endpoint.host)
+    return not by_hand and _port_closed(facts) and facts["server"].startswith("127.0.0.1")
+
+
+def _from_router(facts: Facts) -> bool:
+    """An ICMP error that is more than a closed port's; its family is that of the server, not of the cell."""
+    return "ICMP " in facts["detail"]
+
+
+def _prohibited(facts: Facts) -> bool:
+    """Administratively prohibited (RFC 1812 section 5.2.7.1, RFC 4443 section 3.1), or by a `prohibit` route here."""
+    codes = ("3/9", "3/10", "3/13", "1/1", "1/5", "1/6")
+    return strerror(EACCES) in facts["detail"] or any(f"ICMP {code} from" in facts["detail"] for code in codes)
 
 
 def _cause(facts: Facts) -> tuple[str, str]:
@@ -184,10 +201,31 @@ ROWS = (
     ),
     Row(
         Layer.DNS, Reason.UNREACHABLE, Code.DNS_PORT_CLOSED,
+        "Nobody answers DNS in this place itself: {server} turned the packet away{detail}.",
+        "cat /etc/resolv.conf: one that names no server means 127.0.0.1 (resolv.conf(5)), as where dnsPolicy is off "
+        "and dnsConfig left out. Or it does name it, and the local cache or sidecar there is down.",
+        when=_no_server,
+    ),
+    Row(
+        Layer.DNS, Reason.UNREACHABLE, Code.DNS_PORT_CLOSED,
         "Nobody answers DNS at {server}: the packet was turned away{detail}.",
         "kubectl -n kube-system get endpointslices for kube-dns: without ready CoreDNS Pods the Service rejects. With "
         "NodeLocal DNSCache, look at its Pod on this node.",
         "the way to the DNS server's address", _port_closed,
+    ),
+    Row(
+        Layer.DNS, Reason.UNREACHABLE, Code.PATH_PROHIBITED,
+        "Questions to the DNS server {server} are administratively prohibited{detail}.",
+        "A rule answers for the server: does an egress policy of this Pod leave out port 53 over UDP and TCP, or does "
+        "a host firewall reject it (nft list ruleset, looking for reject)? The server has nothing to do with it.",
+        when=_prohibited,
+    ),
+    Row(
+        Layer.DNS, Reason.UNREACHABLE, Code.DNS_UNREACHABLE,
+        "The network has no way to the DNS server {server}{detail}.",
+        "Has the CoreDNS Pods' node lost its route or its overlay peer (CNI agent, BGP session)? An EndpointSlice may "
+        "outlive its Pod: kubectl -n kube-system get endpointslices for kube-dns, against get pods -o wide.",
+        when=_from_router,
     ),
     Row(
         Layer.DNS, Reason.UNREACHABLE, Code.DNS_UNREACHABLE,

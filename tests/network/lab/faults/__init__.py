@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from tests.network.lab.faults import fronts, network, servers, service
+from tests.network.lab.faults import filters, fronts, network, routes, servers, service, vantage
 from tests.network.lab.faults.fault import Fault
 
-FAULTS: Mapping[str, Fault] = MappingProxyType(
-    {fault.name: fault for fault in (*network.FAULTS, *service.FAULTS, *servers.FAULTS, *fronts.FAULTS)}
+_FAMILIES = (
+    routes.FAULTS,
+    network.FAULTS,
+    filters.FAULTS,
+    service.FAULTS,
+    vantage.FAULTS,
+    servers.FAULTS,
+    fronts.FAULTS,
 )
+FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for family in _FAMILIES for fault in family})
 
 
 def known(name: str) -> Fault:

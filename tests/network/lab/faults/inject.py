@@ -10,7 +10,7 @@ from prober.reasons import Family
 from tests.network.lab import plan
 from tests.network.lab.delayed import DelayTool
 from tests.network.lab.faults.fault import Inject
-from tests.network.lab.isolation import run
+from tests.network.lab.isolation import inside, run, sysctl
 from tests.network.lab.topology import tunnel_device
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ def words(family: Family) -> dict[str, str]:
     v4 = family is plan.V4
     found = {"ip": ip_of(family), "v": "4" if v4 else "6", "icmp": "icmp" if v4 else "icmpv6",
              "l3": "ipv4" if v4 else "ipv6", "outside": plan.OUTSIDE_ADDRESSES[family],
-             "gateway2": plan.NODE2.bridge(family), "length": "32" if v4 else "128",
-             "mask": "24" if v4 else "64", "nodad": "" if v4 else "nodad",
-             "tunnel": tunnel_device(family), "mac2": plan.NODE2.mac(family)}  # fmt: skip
+             "gateway1": plan.NODE1.bridge(family), "gateway2": plan.NODE2.bridge(family),
+             "length": "32" if v4 else "128", "mask": "24" if v4 else "64", "nodad": "" if v4 else "nodad",
+             "tunnel": tunnel_device(family), "tunnel1": plan.NODE1.tunnel(family),
+             "mac2": plan.NODE2.mac(family)}  # fmt: skip
     found |= {name: pod.address(family) for name, pod in plan.PODS.items()}
     found |= {node.name: node.address(family) for node in plan.NODES}
     for name, service in plan.SERVICES.items():
@@ -41,7 +42,7 @@ def words(family: Family) -> dict[str, str]:
     return found
 
 
-def rule(place: str, *texts: str, hook: str = "forward") -> Inject:
+def rule(place: str, *texts: str, hook: str = "forward", priority: int = -5) -> Inject:
     """Filter rules in `place`, for each family, in a table of their own: to undo it is to delete the table."""
 
     @asynccontextmanager
@@ -50,7 +51,7 @@ def rule(place: str, *texts: str, hook: str = "forward") -> Inject:
             for family in families:
                 name = f"fault-{abs(hash((place, texts)))}-{family}"
                 filled = "; ".join(text.format(**words(family)) for text in texts)
-                chain = f"chain f {{ type filter hook {hook} priority -5; {filled}; }}"
+                chain = f"chain f {{ type filter hook {hook} priority {priority}; {filled}; }}"
                 run(place, "nft", f"table inet {name} {{ {chain}; }}")
                 stack.callback(run, place, "nft", f"delete table inet {name}")
             yield
@@ -70,6 +71,25 @@ def commands(place: str, do: Sequence[str], undo: Sequence[str], *, once: bool =
                 for command in do:
                     run(place, *command.format(**words(family)).split())
             yield
+
+    return inject
+
+
+def setting(place: str, key: Callable[[Family], str], faulty: int, sound: int) -> Inject:
+    """A sysctl of `place` that is wrong for each family."""
+
+    @asynccontextmanager
+    async def inject(_: Lab, families: Sequence[Family]) -> AsyncIterator[None]:
+        def write(value: int) -> None:
+            with inside(place):
+                for family in families:
+                    sysctl(key(family), value)
+
+        write(faulty)
+        try:
+            yield
+        finally:
+            write(sound)
 
     return inject
 
