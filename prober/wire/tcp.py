@@ -218,20 +218,6 @@ def family_of(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if family is Family.IPV6 else socket.AF_INET
 
 
-def has_source(address: str) -> bool:
-    """Whether this place has an address to reach the literal `address` from.
-
-    Connecting a datagram socket sends nothing, but picks a source as TCP would. It tells the two meanings of
-    EADDRNOTAVAIL apart: an IPv6 without any address of ours gives it as well as the lack of a local port (connect(2)).
-    Where datagrams lack a local port too, that is EAGAIN, and says which of the two it is.
-    """
-    try:
-        with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
-            return sock.connect_ex((address, 9)) in (0, errno.EAGAIN)
-    except OSError:
-        return False
-
-
 async def open_tcp(
     address: str, port: int, *, source: str = "", marks: Marks = PLAIN, attempt: Attempt | None = None
 ) -> TcpStream:

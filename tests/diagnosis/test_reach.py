@@ -30,6 +30,8 @@ SERVICE = "10.96.12.7"
         ({}, Reason.UNREACHABLE, {"errno": "ENETUNREACH"}, Code.NO_ROUTE, "This place has no IPv4 route for echo"),
         ({}, Reason.UNREACHABLE, {"icmp": "3/3", **ROUTER}, Code.PORT_REJECTED, "10.0.0.1 rejects echo"),
         (V6, Reason.UNREACHABLE, {"icmp": "1/4", **ROUTER}, Code.PORT_REJECTED, "port unreachable (ICMP 1/4)"),
+        ({}, Reason.UNREACHABLE, {"icmp": "3/1", "from_here": True, **ROUTER}, Code.NEIGHBOUR_MISSING, "own link"),
+        ({}, Reason.UNREACHABLE, {"icmp": "3/1", **ROUTER}, Code.NEIGHBOUR_MISSING, "10.0.0.1 cannot find 10.96.12.7"),
         ({}, Reason.PROHIBITED, {"icmp": "3/13", **ROUTER}, Code.PATH_PROHIBITED, "says 10.0.0.1 (ICMP 3/13)"),
         ({}, Reason.PROHIBITED, {"errno": "EPERM"}, Code.PATH_PROHIBITED, "This place itself does not let echo"),
         ({}, Reason.TOO_BIG, {"icmp": "3/4", "mtu": 1400, **ROUTER}, Code.MTU_EXCEEDED,
@@ -52,6 +54,9 @@ def test_a_failed_echo_says_what_was_met(
     [
         (Reason.TIMEOUT, {"retransmits": 2}, Code.PATH_SILENT, "with 2 SYNs retransmitted"),
         (Reason.UNREACHABLE, {"icmp": "11/0", **ROUTER}, Code.HOPS_EXHAUSTED, "10.0.0.1 dropped the SYN"),
+        (Reason.UNREACHABLE, {"icmp": "3/1", **ROUTER}, Code.NEIGHBOUR_MISSING, "on the link of 10.0.0.1"),
+        (Reason.UNREACHABLE, {"icmp": "3/1", "from_here": True, **ROUTER}, Code.NEIGHBOUR_MISSING, "own link"),
+        (Reason.REJECTED, {"icmp": "3/3", "from_here": True, **ROUTER}, Code.PORT_REJECTED, "This place itself"),
         (Reason.NOT_PERMITTED, {"errno": "EADDRNOTAVAIL", "source": "10.9.9.9"}, Code.SOURCE_MISSING, "10.9.9.9"),
         (Reason.NOT_PERMITTED, {"errno": "EPERM"}, Code.CONNECT_NOT_PERMITTED, "refused the call"),
         (

@@ -7,13 +7,14 @@ from itertools import chain
 from types import MappingProxyType
 
 from prober.diagnosis.row import Row
-from prober.diagnosis.rules import common, dns, grpc, http, icmp, lost, reach, tls
+from prober.diagnosis.rules import common, dns, grpc, here, http, icmp, lost, reach, tls
 from prober.reasons import Layer, Reason
 
 
 def _by_reason() -> Mapping[tuple[Layer, Reason], tuple[Row, ...]]:
     table: dict[tuple[Layer, Reason], tuple[Row, ...]] = {}
-    for row in chain(dns.ROWS, icmp.ROWS, reach.ROWS, lost.ROWS, tls.PROXY, tls.TLS, http.ROWS, grpc.ROWS, common.ROWS):
+    below = (dns.ROWS, icmp.ROWS, here.ROWS, reach.ROWS, lost.ROWS)
+    for row in chain(*below, tls.PROXY, tls.TLS, http.ROWS, grpc.ROWS, common.ROWS):
         key = (row.layer, row.reason)
         table[key] = (*table.get(key, ()), row)
     return MappingProxyType(table)

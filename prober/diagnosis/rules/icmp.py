@@ -5,7 +5,7 @@ from __future__ import annotations
 from prober.diagnosis.codes import Code
 from prober.diagnosis.facts import Facts
 from prober.diagnosis.row import Row
-from prober.diagnosis.rules.reach import from_router, hops_exhausted, no_neighbour
+from prober.diagnosis.rules.reach import from_router, hops_exhausted, no_neighbour, no_next_hop
 from prober.reasons import Family, Layer, Reason
 
 
@@ -36,6 +36,13 @@ ROWS = (
         "No echo reply from {address} within {took} ({sent} sent).",
         "Silence on ICMP alone proves little: ClusterIPs often do not answer, and many clouds drop echo. Climb tcp to "
         "the same address: if that holds it is a filter; if not, look at routes, the overlay peer and NetworkPolicy.",
+    ),
+    Row(
+        Layer.ICMP, Reason.UNREACHABLE, Code.NEIGHBOUR_MISSING,
+        "Echo to {address} does not leave: nobody on this place's own link answers for the next hop{icmp}.",
+        "ip route get {address} names the next hop, ip neigh what is known of it. Is it the gateway → this Pod's link, "
+        "its other end on the node and the CNI agent there. Is it {address} itself → that host is gone.",
+        when=no_next_hop,
     ),
     Row(
         Layer.ICMP, Reason.UNREACHABLE, Code.NEIGHBOUR_MISSING,

@@ -51,22 +51,24 @@ def no_neighbour(facts: Facts) -> bool:
     )
 
 
+def from_here(facts: Facts) -> bool:
+    """Our own kernel has said so: what is wrong is the first hop, or a rule of this place."""
+    return facts.evidence.get("from_here") is True
+
+
+def no_next_hop(facts: Facts) -> bool:
+    """Nobody on our own link answers for the next hop."""
+    return no_neighbour(facts) and from_here(facts)
+
+
 def hops_exhausted(facts: Facts) -> bool:
     """Time exceeded in transit (RFC 792 type 11 code 0), hop limit exceeded (RFC 4443 type 3 code 0)."""
     return facts.evidence.get("icmp") == ("3/0" if facts.cell.family is Family.IPV6 else "11/0")
 
 
-def _no_files(facts: Facts) -> bool:
-    return facts.evidence.get("errno") in ("EMFILE", "ENFILE")
-
-
 def _speaking(facts: Facts) -> bool:
     """The connection was open: a dialogue was under way."""
     return "step" in facts.evidence
-
-
-def _no_source(facts: Facts) -> bool:
-    return facts.evidence.get("errno") == "EADDRNOTAVAIL"
 
 
 ROWS = (
@@ -145,6 +147,13 @@ ROWS = (
     ),
     Row(
         Layer.TCP, Reason.REJECTED, Code.PORT_REJECTED,
+        "This place itself rejects connections to {where} with ICMP port unreachable{icmp}.",
+        "A REJECT rule in the OUTPUT chain here (nft list ruleset, iptables -S): a mesh's, an agent's, or on a node "
+        "and in hostNetwork kube-proxy's for a Service without endpoints. Nothing has left the machine.",
+        when=from_here,
+    ),
+    Row(
+        Layer.TCP, Reason.REJECTED, Code.PORT_REJECTED,
         "{sender} rejects connections to {where} with ICMP port unreachable{icmp}.",
         "A REJECT rule of a firewall or a policy on {sender}, or a Service without endpoints if the address is a "
         "ClusterIP: a closed port alone would send a RST.",
@@ -162,6 +171,15 @@ ROWS = (
         "Connections to {where} are prohibited on the way or by a local rule.",
         "A reject rule on this node or behind it (nft list ruleset), a `prohibit` route (ip route get {address}), or "
         "a policy of the CNI that rejects.",
+    ),
+    Row(
+        Layer.TCP, Reason.UNREACHABLE, Code.NEIGHBOUR_MISSING,
+        "Nobody on this place's own link answers for the next hop to {address}{icmp}: ARP or neighbour discovery "
+        "failed here.",
+        "ip route get {address} names the next hop, ip neigh what is known of it. Is it the gateway → this Pod's link, "
+        "its other end on the node and the CNI agent there; the target has nothing to do with it. Is it {address} "
+        "itself → that host is gone.",
+        when=no_next_hop,
     ),
     Row(
         Layer.TCP, Reason.UNREACHABLE, Code.NEIGHBOUR_MISSING,
@@ -256,31 +274,5 @@ ROWS = (
         "A listener that gives up at once (overload, a crash on accept), a middlebox or conntrack entry that ends "
         "flows it does not know, or a load balancer without healthy backends.",
         _ARRIVES,
-    ),
-    Row(
-        Layer.TCP, Reason.NO_LOCAL_PORT, Code.LOCAL_PORTS_EXHAUSTED,
-        "This place has no free local port for a connection to {where}.",
-        "Too many connections from here to that address, open or in TIME_WAIT: ss -s, and "
-        "net.ipv4.ip_local_port_range. The target has nothing to do with it.",
-    ),
-    Row(
-        Layer.TCP, Reason.NOT_PERMITTED, Code.FILES_EXHAUSTED,
-        "The prober has no file descriptor left for a connection to {where}.",
-        "ulimit -n of the container, against the number of cells that run at once; `prober doctor` shows the limit. "
-        "The target has nothing to do with it.",
-        when=_no_files,
-    ),
-    Row(
-        Layer.TCP, Reason.NOT_PERMITTED, Code.SOURCE_MISSING,
-        "This place has no address {source} that a connection to {where} could come from.",
-        "ip addr in this Pod: the address of tcp.source has to be its own. Was it copied from another node, or has the "
-        "Pod moved? Nothing has left the machine.",
-        when=_no_source,
-    ),
-    Row(
-        Layer.TCP, Reason.NOT_PERMITTED, Code.CONNECT_NOT_PERMITTED,
-        "This place does not let the prober connect to {where}: the kernel refused the call itself.",
-        "A rule in the OUTPUT chain of this Pod or node, an eBPF program of the CNI on connect(2), or a seccomp "
-        "profile: nothing has left the machine.",
     ),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Final
 from prober.layers.base import Ascent, Failed
 from prober.layers.icmp.train import Train, figures, train
 from prober.layers.tcp.rung import reason_of as unreachable_reason
+from prober.layers.tcp.rung import said_by
 from prober.model import Evidence
 from prober.options import IcmpOptions
 from prober.reasons import Reason
@@ -143,7 +144,7 @@ def _add_senders(evidence: Evidence, seen: Train, address: str) -> None:
             evidence["from"] = source
     if seen.errors:
         error = seen.errors[0]
-        evidence |= {"icmp": error.label, "from": error.offender}
+        evidence |= said_by(error)
         if reason_of(error) is Reason.TOO_BIG and error.info:
             evidence["mtu"] = error.info
 

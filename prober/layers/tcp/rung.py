@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from prober.layers.base import Ascent, Failed
+from prober.model import Evidence
 from prober.options import Step
 from prober.reasons import Reason
 from prober.wire.errqueue import IcmpError
 from prober.wire.losses import LossWatch
 from prober.wire.marks import PLAIN, Marks
-from prober.wire.tcp import Attempt, ConnectFailed, SourceFailed, TcpInfo, TcpStream, has_source, open_tcp
+from prober.wire.source import has_source, is_own
+from prober.wire.tcp import Attempt, ConnectFailed, SourceFailed, TcpInfo, TcpStream, open_tcp
 
 #: What an errno of connect(2) means where no ICMP error explains it.
 ERRNO_REASONS: Final[dict[int, Reason]] = {
@@ -51,6 +53,12 @@ def reason_of(number: int, icmp: IcmpError | None) -> Reason:
     return Reason.PROHIBITED if icmp.code in prohibited else Reason.UNREACHABLE
 
 
+def said_by(icmp: IcmpError) -> Evidence:
+    """What was said, by whom, and whether that is this place itself."""
+    own: Evidence = {"from_here": True} if is_own(icmp.offender) else {}
+    return {"icmp": icmp.label, "from": icmp.offender, **own}
+
+
 async def connect(ascent: Ascent) -> None:
     """Open the connection that every rung above will use. The time is the kernel's SYN round trip where it has one."""
     if ascent.address is None:
@@ -64,8 +72,7 @@ async def connect(ascent: Ascent) -> None:
     except ConnectFailed as failure:
         ascent.evidence["errno"] = errno.errorcode.get(failure.errno or 0, str(failure.errno))
         if failure.icmp is not None:
-            ascent.evidence["icmp"] = failure.icmp.label
-            ascent.evidence["from"] = failure.icmp.offender
+            ascent.evidence |= said_by(failure.icmp)
         if failure.errno == errno.EADDRNOTAVAIL and not has_source(ascent.address):
             raise Failed(Reason.UNREACHABLE) from failure
         raise Failed(reason_of(failure.errno or 0, failure.icmp)) from failure

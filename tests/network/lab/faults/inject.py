@@ -33,7 +33,7 @@ def words(family: Family) -> dict[str, str]:
              "gateway1": plan.NODE1.bridge(family), "gateway2": plan.NODE2.bridge(family),
              "length": "32" if v4 else "128", "mask": "24" if v4 else "64", "nodad": "" if v4 else "nodad",
              "tunnel": tunnel_device(family), "tunnel1": plan.NODE1.tunnel(family),
-             "mac2": plan.NODE2.mac(family)}  # fmt: skip
+             "nobody1": "10.42.1.99" if v4 else "fd42:0:0:1::99", "mac2": plan.NODE2.mac(family)}  # fmt: skip
     found |= {name: pod.address(family) for name, pod in plan.PODS.items()}
     found |= {node.name: node.address(family) for node in plan.NODES}
     for name, service in plan.SERVICES.items():
@@ -92,6 +92,11 @@ def setting(place: str, key: Callable[[Family], str], faulty: int, sound: int) -
             write(sound)
 
     return inject
+
+
+def impatient(place: str, device: str) -> Inject:
+    """ARP and neighbour discovery of `device` give up after moments instead of three seconds."""
+    return setting(place, lambda family: f"net/{words(family)['l3']}/neigh/{device}/retrans_time_ms", 50, 1000)
 
 
 def services(*changed: plan.Service, hairpin: bool = True) -> Inject:

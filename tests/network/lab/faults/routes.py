@@ -5,7 +5,8 @@ from __future__ import annotations
 from prober.reasons import Family, Layer, Reason
 from tests.network.lab import plan
 from tests.network.lab.faults.fault import Fault
-from tests.network.lab.faults.inject import commands, rule, setting
+from tests.network.lab.faults.inject import both, commands, impatient, rule, setting
+from tests.network.lab.topology import BRIDGE
 
 L, R = Layer, Reason
 _TIMEOUT = (R.TIMEOUT,)
@@ -32,6 +33,14 @@ FAULTS = (
     Fault("cni-neighbour-stale", "The node has a hardware address for the Pod that nobody has.", "CNI", "TTbbb++",
           _SILENT, commands("node2", [f"ip neigh replace {{web2}} lladdr {_NOWHERE} dev cni0 nud permanent"],
                             ["ip neigh del {web2} dev cni0"])),
+    Fault("cni-neighbour-missing", "The Pod's address is gone, and its node says so: host unreachable.", "Pod or CNI",
+          "UUbbb++", {L.ICMP: (R.UNREACHABLE,), L.TCP: (R.UNREACHABLE,)},
+          both(impatient("node2", BRIDGE),
+               commands(plan.WEB2.name, ["ip addr del {web2}/{mask} dev eth0"],
+                        ["ip addr add {web2}/{mask} dev eth0 {nodad}",
+                         "ip -{v} route replace default via {gateway2}"]),
+               commands("node2", [f"ip -{{v}} neigh flush to {{web2}} dev {BRIDGE}"], [])),
+          note="`cni-pod-ip-gone`, once ARP or neighbour discovery has given up."),
     Fault("cni-vxlan-blocked", "The fabric drops the overlay's UDP port.", "firewall between nodes", "TTbbbTT",
           _ALL_SILENT, rule("fabric", "meta nfproto {l3} udp dport 8472 drop")),
     Fault("cni-vxlan-one-way", "The fabric drops the overlay's UDP port from node2 to node1.",

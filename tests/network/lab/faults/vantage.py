@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prober.reasons import Family, Layer, Reason
 from tests.network.lab import isolation, plan
 from tests.network.lab.faults.fault import Fault
-from tests.network.lab.faults.inject import both, commands, setting
+from tests.network.lab.faults.inject import both, commands, impatient, setting
 
 if TYPE_CHECKING:
     from tests.network.lab.lab import Lab
@@ -38,6 +38,12 @@ async def _no_name_server(_: Lab, __: Sequence[Family]) -> AsyncIterator[None]:
 FAULTS = (
     Fault("vantage-no-default-route", "The vantage has no default route.", _ITSELF, "UUbbbUU", _NO_WAY,
           commands(_CLIENT, ["ip -{v} route del default"], ["ip -{v} route add default via {gateway1}"])),
+    Fault("vantage-gateway-wrong", "The default route of the vantage leads to a gateway that is not there.", _ITSELF,
+          "UUbbbUU", _NO_WAY,
+          both(impatient(_CLIENT, "eth0"),
+               commands(_CLIENT, ["ip -{v} route replace default via {nobody1}"],
+                        ["ip -{v} route replace default via {gateway1}"])),
+          note="Before ARP or neighbour discovery gives up, after three seconds, it is `timeout`."),
     Fault("vantage-prohibit-route", "A route of the vantage prohibits the Pod's address.", _ITSELF, "UUbbb++",
           {L.ICMP: (R.PROHIBITED,), L.TCP: (R.PROHIBITED,)},
           commands(_CLIENT, ["ip -{v} route add prohibit {web2}"], ["ip -{v} route del prohibit {web2}"])),
