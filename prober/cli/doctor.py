@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prober.cli.configured import UsageError, cells_of
 from prober.cli.exits import OK, UNFIT, USAGE
-from prober.cli.fitness import Check, State, families, files, icmp, resolver
+from prober.cli.fitness import Check, State, families, files, hosts, icmp, resolver
 from prober.cli.screen import Screen
 from prober.cli.steadiness import clock, cpu, descriptors, local_ports, loop
 from prober.kubernetes.vantage import find_vantage
@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         families(vantage, cells),
         *asyncio.run(icmp(vantage, cells)),
         *resolver(vantage),
+        *hosts(cells),
         *files(cells, os.environ),
         descriptors(cells),
         local_ports(),

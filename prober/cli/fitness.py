@@ -14,6 +14,7 @@ from prober.wire.dns.resolvconf import SYSTEM, system
 from prober.wire.icmp import NotPermittedError
 from prober.wire.pinger import Pinger
 
+_HOSTS = Path("/etc/hosts")
 _PING_RANGE = Path("/proc/sys/net/ipv4/ping_group_range")
 _NAMES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 _MANY_QUERIES = 8
@@ -108,6 +109,28 @@ def _names_server(path: Path) -> bool:
     except OSError:
         return False
     return any(line.split()[:1] == ["nameserver"] for line in lines)
+
+
+def hosts(cells: Sequence[Cell] | None, path: Path = _HOSTS) -> Iterator[Check]:
+    """Names of the configuration that programs here take from /etc/hosts (`hostAliases`), and the prober from DNS."""
+    wanted = {cell.endpoint.host.rstrip(".").lower() for cell in cells or () if cell.kind is not Kind.DNS} - {
+        "localhost"
+    }
+    for address, names in _entries(path):
+        for name in sorted(wanted & names):
+            says = f"{path} gives {name} as {address}: programs here go there, the prober asks DNS"
+            yield Check("hosts", State.NOTE, says)
+
+
+def _entries(path: Path) -> Iterator[tuple[str, set[str]]]:
+    """Address → names, by line of a hosts(5) file; nothing where it cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        address, *names = line.partition("#")[0].split() or [""]
+        yield address, {name.rstrip(".").lower() for name in names}
 
 
 def files(cells: Sequence[Cell] | None, environment: Mapping[str, str]) -> Iterator[Check]:

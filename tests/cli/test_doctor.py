@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prober.cli import fitness, steadiness
-from prober.cli.fitness import Check, State, families, files, icmp, resolver
+from prober.cli.fitness import Check, State, families, files, hosts, icmp, resolver
 from prober.cli.main import main
 from prober.cli.steadiness import clock, cpu, descriptors, local_ports, loop
 from prober.model import Vantage
@@ -97,6 +97,16 @@ def test_a_resolv_conf_that_names_no_server_is_noted(
     first = next(resolver(HERE))
     assert first.state is State.NOTE
     assert first.says == f"{file} names no server: names go to 127.0.0.1"
+
+
+def test_a_name_that_programs_here_take_from_hosts_is_noted(tmp_path: Path) -> None:
+    file = tmp_path / "hosts"
+    file.write_text("127.0.0.1 localhost\n\n# 192.0.2.1 api\n192.0.2.7 Web.Example api # an alias\n", encoding="ascii")
+    cells = [make_cell(Kind.HTTP, "http", host) for host in ("web.example.", "other.example", "localhost")]
+    [check] = hosts(cells, file)
+    assert check.state is State.NOTE
+    assert check.says.startswith(f"{file} gives web.example as 192.0.2.7:")
+    assert list(hosts(None, file)) == list(hosts(cells, tmp_path / "gone")) == []
 
 
 def test_every_file_that_the_configuration_names_has_to_be_readable(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_a_rule_says_one_whole_sentence_even_without_any_evidence(row: Row) -> N
     assert says.endswith(".")
     assert not re.search(r"[.!?] [A-Z]", says), "one sentence"
     assert len(next_check) > 30
+    assert not proves.endswith("."), "the full stop comes by itself"
     for text in (says, proves, next_check):
         assert not PUNCTUATION_GAP.search(text), text
 

@@ -36,7 +36,7 @@ def _rows(layer: Layer, asked: str) -> tuple[Row, Row]:
             "Full-size packets that vanish where smaller ones pass are an MTU's: compare the MTU of Pods, nodes and "
             "overlay, and whether ICMP (fragmentation needed, packet too big) gets through; an icmp probe with `size` "
             "and `dont_fragment` finds the size. Else a lossy path: compare the loss of an icmp train.",
-            "The peer is alive, and small packets come back.", _gap,
+            "the peer is alive, and small packets come back", _gap,
         ),
         Row(
             layer, Reason.TIMEOUT, Code.REQUEST_LOST,
@@ -45,7 +45,7 @@ def _rows(layer: Layer, asked: str) -> tuple[Row, Row]:
             "Something on the way takes a handshake and drops what follows: a firewall or middlebox that looks into "
             "the data, a connection tracked on one of two ways only, an MTU that is too small on the way there. "
             "Capture on both nodes: where does the segment end?",
-            "The port is open.", _unheard,
+            "the port is open", _unheard,
         ),
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ tells all.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,14 +87,22 @@ def _make_context(settings: TlsSettings) -> SSL.Context:
     if settings.ca_file is None:
         context.set_default_verify_paths()
     else:
-        context.load_verify_locations(os.fspath(settings.ca_file))
+        _load(context.load_verify_locations, settings.ca_file)
     if settings.alpn:
         context.set_alpn_protos([name.encode("ascii") for name in settings.alpn])
     if settings.certificate_file is not None:
-        context.use_certificate_chain_file(os.fspath(settings.certificate_file))
-        context.use_privatekey_file(os.fspath(settings.key_file or settings.certificate_file))
+        _load(context.use_certificate_chain_file, settings.certificate_file)
+        _load(context.use_privatekey_file, settings.key_file or settings.certificate_file)
         context.check_privatekey()
     return context
+
+
+def _load(use: Callable[[str], object], file: Path) -> None:
+    """Have `file` used. OSError names the one that does not hold what it should."""
+    try:
+        use(os.fspath(file))
+    except SSL.Error as error:
+        raise OSError(f"{file}: {'; '.join(words_of(error)) or 'no certificate or key found'}") from error
 
 
 def _limit(context: SSL.Context, settings: TlsSettings) -> None:
