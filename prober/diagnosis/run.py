@@ -32,11 +32,16 @@ def explain(run: Run) -> Verdict | None:
     says = row.says.format_map(facts)
     if run.cell.expect.failed is not None and blame.reason is not Reason.UNEXPECTED_SUCCESS and not run.ours:
         says += f" This probe expects {facts['expected']}."
-    proves = row.proves.format_map(facts)
-    ruled_out = (*_proved_below(run, blame.layer), *([proves[0].upper() + proves[1:] + "."] if proves else []))
+    ruled_out = (*_proved_below(run, blame.layer), *([_proved(row, facts)] if row.proves else []))
     return hidden(
         Verdict(row.code, blame.layer, blame.reason, says, ruled_out, row.next_check.format_map(facts)), run.cell
     )
+
+
+def _proved(row: Row, facts: Facts) -> str:
+    """What `row` proves, as a sentence. A name or address that it begins with stays as it is."""
+    proves = row.proves.format_map(facts)
+    return f"{proves if row.proves.startswith('{') else proves[0].upper() + proves[1:]}."
 
 
 def _of_hop(run: Run, blame: Blame, hop: int, onward: Verdict) -> Verdict:

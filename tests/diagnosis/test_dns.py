@@ -46,6 +46,29 @@ def test_it_is_told_who_keeps_us_from_the_server(cell: Cell, detail: str, code: 
     assert words in text
 
 
+@pytest.mark.parametrize(("reason", "code"), [("truncated", Code.DNS_TRUNCATED), ("name_not_found", Code.DNS_SILENT)])
+def test_a_server_that_has_answered_over_udp_is_not_called_silent(reason: str, code: Code) -> None:
+    """The deadline came while TCP was tried."""
+    evidence: dict[str, Any] = {"server": CLUSTER, "queries": 2, "steps": [{"reason": reason, "transport": "udp"}]}
+    found = verdict(QUESTION, address=None, dns=(Reason.TIMEOUT, evidence))
+    assert found.code == code
+    assert ("over TCP it is silent" in found.says) is (code is Code.DNS_TRUNCATED)
+
+
+@pytest.mark.parametrize(("size", "told"), [(None, False), (512, False), (1232, True), (4096, True)])
+def test_silence_after_a_question_for_a_large_datagram_may_be_its_size(size: int | None, told: bool) -> None:
+    options = {"dns": {} if size is None else {"edns_size": size}}
+    cell = make_cell(Kind.DNS, "dns", CLUSTER, resource="api.example.com.", options=options)
+    found = verdict(cell, address=CLUSTER, dns=(Reason.TIMEOUT, {}))
+    assert found.code == Code.DNS_SILENT
+    assert ("edns_size: 512" in found.next_check) is told
+
+
+def test_an_address_that_begins_a_sentence_stays_as_it_is() -> None:
+    found = verdict(EDGE, address=None, dns=(Reason.TIMEOUT, {"server": "fd96::10", "lost": {"race": True}}))
+    assert found.ruled_out == ("fd96::10 answers both types.",)
+
+
 @pytest.mark.parametrize("cell", [EDGE, QUESTION], ids=["name", "question"])
 def test_a_server_in_this_place_that_nobody_has_named_is_that_of_an_empty_resolv_conf(cell: Cell) -> None:
     refused = "Connection refused (ICMP 3/3 from 127.0.0.1)"

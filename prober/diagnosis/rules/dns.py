@@ -10,6 +10,8 @@ from prober.diagnosis.facts import Facts
 from prober.diagnosis.row import Row
 from prober.reasons import Kind, Layer, Reason
 
+#: Bytes of a datagram that every server and firewall has to let pass (RFC 1035 section 2.3.4).
+_PLAIN_PAYLOAD = 512
 _ANSWERS = "the DNS server can be reached and answers"
 
 
@@ -59,6 +61,16 @@ def _cause(facts: Facts) -> tuple[str, str]:
 
 def _half_lost(facts: Facts) -> bool:
     return "lost" in facts.evidence
+
+
+def _cut(facts: Facts) -> bool:
+    """An answer came over UDP, and said that it is not all (TC, RFC 1035 section 4.1.1)."""
+    return any(step.get("reason") == Reason.TRUNCATED for step in facts.evidence.get("steps") or ())
+
+
+def _asked_for_much(facts: Facts) -> bool:
+    """The question allowed datagrams above 512 bytes (EDNS, RFC 6891 section 6.2.3)."""
+    return (facts.cell.options.dns.edns_size or 0) > _PLAIN_PAYLOAD
 
 
 def _raced(facts: Facts) -> bool:
@@ -150,6 +162,14 @@ ROWS = (
         _ANSWERS,
     ),
     Row(
+        Layer.DNS, Reason.TIMEOUT, Code.DNS_TRUNCATED,
+        "The answer about {name} is too large for UDP, says {server}, and over TCP it is silent: nothing within "
+        "{took}.",
+        "Let TCP to port 53 pass beside UDP in NetworkPolicies and firewalls: whoever drops it breaks the large "
+        "answers alone. A headless Service with many Pods outgrows a datagram; EDNS decides from which size on.",
+        _ANSWERS + " over UDP", _cut,
+    ),
+    Row(
         Layer.DNS, Reason.TIMEOUT, Code.DNS_PAIR_RACE,
         "One of the two queries for {name} that left one socket was lost on the way to {server}, and comes when it is "
         "asked by another way: the race in conntrack that makes programs wait for 5 s.",
@@ -170,6 +190,14 @@ ROWS = (
         "That is the signature of the race in conntrack (`conntrack -S`: insert_failed), but a server that drops one "
         "type looks the same: set `dns.sockets: both`, or a `resolver.timeout` that leaves time to ask again.",
         _ANSWERS, _half_lost,
+    ),
+    Row(
+        Layer.DNS, Reason.TIMEOUT, Code.DNS_SILENT,
+        "No answer from {server} about {name} ({type}), to be had in one large datagram, within {took}.",
+        "Ask with `dns.edns_size: 512`: if that is answered, large datagrams or their fragments are lost on the way "
+        "(an MTU, a firewall that drops fragments). If not: CoreDNS Pods, and NetworkPolicies for port 53 over UDP and "
+        "TCP.",
+        when=_asked_for_much,
     ),
     Row(
         Layer.DNS, Reason.TIMEOUT, Code.DNS_SILENT,
