@@ -15,8 +15,6 @@ FAULTS = (
     Fault("fw-prohibit-all", "A firewall rejects all that is for the Pod: administratively prohibited.", "firewall",
           "UUbbb++", {L.ICMP: (R.PROHIBITED,), L.TCP: (R.PROHIBITED,)},
           rule("node2", "{ip} daddr {web2} reject with icmpx type admin-prohibited")),
-    Fault("fw-syn-lost", "SYNs to the Pod are dropped; what is connected goes on.", "firewall", "+Tbbb++",
-          {L.TCP: _TIMEOUT}, rule("node2", "{ip} daddr {web2} tcp flags & (syn | ack) == syn drop")),
     Fault("fw-answers-lost", "What the Pod sends after the handshake is dropped above 100 bytes.", "middlebox",
           "++TbT++", {L.TLS: _TIMEOUT, L.GRPC: _TIMEOUT},
           rule("node2", "{ip} saddr {web2} tcp flags & (syn | fin | rst) == 0x0 meta length > 100 drop")),
