@@ -22,7 +22,7 @@ lab: setup-dev ## a shell in a Kubernetes-shaped network out of namespaces (Linu
 	@$(BIN)/python -P -m tests.network.lab $(if $(FAULT),--fault $(FAULT)) $(ARGS)
 
 test: setup-dev ## all tests, with coverage
-	@$(BIN)/python -m pytest --cov=prober --cov-report=term:skip-covered $(ARGS)
+	@$(if $(ARGS),$(BIN)/python -m pytest --cov=prober --cov-report=term:skip-covered $(ARGS),$(call test-all))
 	@$(if $(ARGS),:,set -e; for part in $(COVERED); do printf "coverage of prober/$$part, in %%: "; \
 	  $(BIN)/python -m coverage report --include="prober/$$part/*" --format=total --fail-under=$(COVERED_LEAST); done)
 
@@ -49,7 +49,7 @@ lock: ## resolve the newest versions that pyproject.toml allows, and write them 
 	uv export --quiet --frozen --no-emit-project --no-annotate -o requirements-dev.txt
 
 clean: ## remove .venv and every cache
-	@rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) build dist .coverage .coverage.* .network.log .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: # what `prober` needs
@@ -57,6 +57,15 @@ setup: # what `prober` needs
 
 setup-dev: # what the tests and checks need beside it
 	$(call install,requirements-dev.txt)
+
+# The network of namespaces mostly waits: its tests run beside all others, and what they said is shown after those. They are
+# not measured for coverage, which would cost each of their thousand short runs of the command line a part of its time.
+define test-all
+status=0; $(BIN)/python -m pytest tests/network > .network.log 2>&1 & \
+	  network=$$!; trap 'kill $$network 2>/dev/null' EXIT; \
+	  $(BIN)/python -m pytest --ignore=tests/network --cov=prober --cov-report=term:skip-covered || status=$$?; \
+	  wait $$network || status=$$?; trap - EXIT; cat .network.log; exit $$status
+endef
 
 # Installs what one lock file names, every file by its hash, and nothing else: the lock is complete, and an older pip that
 # resolves would take a newer release of a package that another one names with an extra. Done once for each content of that

@@ -33,6 +33,8 @@ def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
     trials = dict.fromkeys(trial_of(each["fault"], each["family"]) for each in chosen)
     with Campaign(trials) as running:
         yield running
+    for name, families in running.tried_again:
+        print(f"tried again: {name} {' '.join(families)}")
 
 
 @pytest.mark.timeout(_PATIENCE + 20)

@@ -114,6 +114,9 @@ class EncryptedChannel:
             if layer is not Layer.TCP:
                 self._ascent.evidence[str(layer)] = inner.evidence
         self._pass(inner, perf_counter() - began)
+        # the handshake has held, but we have none to show, and are the one who wants to speak
+        if layer is Layer.TLS and inner.evidence.get("client_certificate", {}).get("answer") == "refused":
+            raise self._failed(layer, Reason.CLIENT_CERTIFICATE, "")
 
     def _pass(self, inner: Ascent, whole: float) -> None:
         """Add the time of a rung that has ended: the network's where it knows it."""
