@@ -27,7 +27,7 @@ from tests.network.watched import PodProber, prober_in_pod
 from tests.support.process import PATIENCE
 
 #: One of each sort; `RECOVER=all` in the environment, or names there, for a run by hand.
-SOME = ("l3-drop", "l3-v6-broken", "cni-vxlan-peer-lost-v4", "mtu-blackhole", "pol-ingress-deny", "pol-reject-admin",
+SOME = ("l3-drop", "l3-v6-broken", "cni-vxlan-peer-lost", "mtu-blackhole", "pol-ingress-deny", "pol-reject-admin",
         "svc-wrong-targetport", "svc-kubeproxy-absent", "tls-expired", "grpc-hang", "dns-timeout",
         "api-hang")  # fmt: skip
 INTERVAL = 1.0
