@@ -21,7 +21,7 @@ from tests.network.lab.probes import CONFIG_FILE, file_of
 from tests.network.lab.process import LabProcess
 
 #: Labs at once: most of the time of most faults is waiting for a deadline.
-LABS = 3
+LABS = 4
 _JOBS = 16
 #: Seconds for which a lab may be held up. Beyond that it is a slow server, and its faults are not those on trial.
 _HELD_UP, _TRIES = 0.15, 3

@@ -22,12 +22,14 @@ def _dns(
     also: tuple[Reason, ...] = (), **more: Any,
 ) -> Fault:  # fmt: skip
     blame = {} if reason is None else {Layer.DNS: (reason, *also)}
-    return Fault(name, says, to_blame, f"+++++{letter}+", blame, served("dns", switch or name), **more)
+    return Fault(
+        name, says, to_blame, f"+++++{letter}+", blame, served("dns", switch or name), per_family=False, **more
+    )
 
 
 def _api(name: str, says: str, to_blame: str, letter: str, reason: Reason, switch: str = "") -> Fault:
     blame = {Layer.HTTP: (reason,)}
-    return Fault(name, says, to_blame, f"++++++{letter}", blame, served("api", switch or name))
+    return Fault(name, says, to_blame, f"++++++{letter}", blame, served("api", switch or name), per_family=False)
 
 
 @asynccontextmanager

@@ -110,7 +110,7 @@ def _behind(program: str) -> Iterator[Fault]:
     def fault(name: str, says: str, to_blame: str, inject: Inject, *http: Reason, tcp: Reason | None = None) -> Fault:
         blame = {L.HTTP: http} | ({L.TCP: (tcp,)} if tcp else {})
         return Fault(f"ing-{program}-{name}", says, to_blame, "+++X+++", blame, inject, path=program,
-                     note=f"{program} says {_SAYS[program][name]}.")  # fmt: skip
+                     per_family=False, note=f"{program} says {_SAYS[program][name]}.")  # fmt: skip
 
     yield fault("no-endpoints", "The Service behind the ingress has no endpoints.", "Service",
                 services(replace(_WEB, pods=())), *dict.fromkeys((R.STATUS, late)), tcp=R.REJECTED)  # fmt: skip
@@ -131,7 +131,9 @@ def _calls(program: str) -> Iterator[Fault]:
 
     def fault(name: str, says: str, to_blame: str, inject: Inject, *grpc: Reason, tcp: Reason | None = None) -> Fault:
         blame = {L.GRPC: grpc} | ({L.TCP: (tcp,)} if tcp else {})
-        return Fault(f"ing-{program}-grpc-{name}", says, to_blame, "++++X++", blame, inject, path=program)
+        return Fault(
+            f"ing-{program}-grpc-{name}", says, to_blame, "++++X++", blame, inject, path=program, per_family=False
+        )
 
     yield fault("no-endpoints", "The gRPC Service behind the ingress has no endpoints.", "Service",
                 services(replace(_PAYMENTS, pods=())), *dict.fromkeys((R.UNAVAILABLE, late)),
@@ -149,7 +151,7 @@ def _configured(program: str) -> Iterator[Fault]:
     def fault(name: str, sentence: str, to_blame: str, signature: str, layer: Layer, reason: Reason,
               **fields: Any) -> Fault:  # fmt: skip
         return Fault(f"ing-{program}-{name}", sentence, to_blame, signature, {layer: (reason,)},
-                     routed(program, **fields), path=program)  # fmt: skip
+                     routed(program, **fields), path=program, per_family=False)  # fmt: skip
 
     yield fault("no-route", "The ingress has no route for the name that is asked for as SNI.", "routing", "++Xb+++",
                 L.TLS, _UNKNOWN_SNI.get(program, R.UNRECOGNIZED_NAME), hosts=(GRPC_HOST,))  # fmt: skip

@@ -22,7 +22,8 @@ L, R = Layer, Reason
 TIMEOUT = (R.TIMEOUT,)
 WEB = plan.SERVICES["web"]
 _RANGE = "net/ipv4/ip_local_port_range"
-_ONLY_PORT = 40000
+#: Below the ports that sockets get by themselves: none of theirs can be in the way.
+_ONLY_PORT = 20000
 
 
 @asynccontextmanager
