@@ -94,7 +94,7 @@ _GRPC = (
     _grpc("grpc-http-502", "A proxy answers 502 in HTML.", "proxy", R.UNAVAILABLE),
     _grpc("grpc-http-403", "A proxy answers 403 in HTML.", "proxy", R.PERMISSION),
     _grpc("grpc-json", "Calls are answered in JSON.", "port, protocol", R.NOT_GRPC),
-    _grpc("grpc-slow", "Calls take 400 ms.", "application", R.OVER_BUDGET, letter="S"),
+    _grpc("grpc-slow", "Calls take 600 ms.", "application", R.OVER_BUDGET, letter="S"),
     _grpc("grpc-half", "The headers of the answer come, and no message.", "application", R.TIMEOUT, letter="T"),
     _grpc("grpc-silent", "Nothing is said, not even SETTINGS.", "application", R.TIMEOUT, letter="T"),
     _grpc("grpc-hang", "Calls are never answered.", "application", R.TIMEOUT, letter="T"),
