@@ -22,12 +22,12 @@ _BUDGET = re.compile(r"^ +budget: .*\n", re.MULTILINE)
 #: The name on the certificates of the application, and the one by which the ingresses route to it.
 APP, EDGE, WORLD = "web.app.svc.cluster.local", "web.example.com", "www.example.net"
 EDGE_GRPC = "payments.example.com"
-DEADLINE = 1.5
+DEADLINE, INTERVAL = 1.5, 2.0
 
 _HEAD = f"""\
 # Written by the lab. Budgets are far above what is normal here, and below what the faults called slow do.
 defaults:
-  interval: 2s
+  interval: {INTERVAL:g}s
   timeout: {DEADLINE:g}s
   tls: {{ca_file: {CA_FILE}}}
 
