@@ -104,11 +104,15 @@ def resolver(vantage: Vantage) -> Iterator[Check]:
 
 def _names_server(path: Path) -> bool:
     """Whether `path` is there, and has a line for a server."""
+    return any(line.split()[:1] == ["nameserver"] for line in _lines(path))
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file of the system; none where it cannot be read."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return False
-    return any(line.split()[:1] == ["nameserver"] for line in lines)
+        return []
 
 
 def hosts(cells: Sequence[Cell] | None, path: Path = _HOSTS) -> Iterator[Check]:
@@ -124,11 +128,7 @@ def hosts(cells: Sequence[Cell] | None, path: Path = _HOSTS) -> Iterator[Check]:
 
 def _entries(path: Path) -> Iterator[tuple[str, set[str]]]:
     """Address → names, by line of a hosts(5) file; nothing where it cannot be read."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
+    for line in _lines(path):
         address, *names = line.partition("#")[0].split() or [""]
         yield address, {name.rstrip(".").lower() for name in names}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
@@ -15,6 +15,7 @@ from prober.wire.dns.glibc import glibc
 from prober.wire.dns.message import Query, Step
 from prober.wire.dns.resolvconf import ResolvConf, Server
 from prober.wire.dns.resolver import Ask, Fresh, Lookup, is_cut
+from tests.support.machines import drive
 
 ONE, TWO, THREE = Server("10.0.0.1"), Server("10.0.0.2"), Server("10.0.0.3")
 BOTH = ("A", "AAAA")
@@ -41,19 +42,14 @@ def play(
     says: Callable[[Query], str], name: str, conf: ResolvConf, types: tuple[str, ...] = BOTH, turn: int = 0
 ) -> tuple[Lookup, list[Ask]]:
     """Run a lookup against a world of words, as the I/O would: a hasty ask ends with what is cut or unreadable."""
-    machine = glibc(name, types, conf, turn=turn)
-    asks: list[Ask] = []
-    steps: Sequence[Step] | None = None
-    while True:
-        try:
-            ask = next(machine) if steps is None else machine.send(steps)
-        except StopIteration as over:
-            lookup: Lookup = over.value
-            return lookup, asks
-        asks.append(ask)
+
+    def answer(ask: Ask) -> list[Step]:
         steps = [_step(query, says(query)) for query in ask.queries]
         if ask.hasty and any(is_cut(step) or step.reason is Reason.MALFORMED for step in steps):
-            steps = [step._replace(reason=CANCELLED) if step.reason is Reason.TIMEOUT else step for step in steps]
+            return [step._replace(reason=CANCELLED) if step.reason is Reason.TIMEOUT else step for step in steps]
+        return steps
+
+    return drive(glibc(name, types, conf, turn=turn), answer)
 
 
 def _step(query: Query, word: str) -> Step:

@@ -14,6 +14,7 @@ from prober.wire.dns.message import Query, Step
 from prober.wire.dns.musl import MAX_LINE, Heat, candidates, musl
 from prober.wire.dns.resolvconf import ResolvConf, Server, parse
 from prober.wire.dns.resolver import Lookup, Race
+from tests.support.machines import drive
 
 ONE, TWO = Server("10.0.0.1"), Server("10.0.0.2")
 POD = ResolvConf(servers=(ONE,), search=("ns.svc.c", "svc.c"), ndots=5)
@@ -75,17 +76,12 @@ def step(query: Query, word: str) -> Step:
 
 def play(words: dict[str, str], name: str, conf: ResolvConf = POD) -> tuple[Lookup, list[Race]]:
     """Run a lookup of A and AAAA: `name/TYPE` or `name` → word, NXDOMAIN without."""
-    machine = musl(name, BOTH, conf)
-    races: list[Race] = []
-    steps: Sequence[Step] | None = None
-    while True:
-        try:
-            race = next(machine) if steps is None else machine.send(steps)
-        except StopIteration as over:
-            return over.value, races
+
+    def answer(race: Race) -> list[Step]:
         assert isinstance(race, Race)
-        races.append(race)
-        steps = [step(q, words.get(f"{q.name}/{q.type}", words.get(q.name, "NXDOMAIN"))) for q in race.queries]
+        return [step(q, words.get(f"{q.name}/{q.type}", words.get(q.name, "NXDOMAIN"))) for q in race.queries]
+
+    return drive(musl(name, BOTH, conf), answer)
 
 
 @pytest.mark.parametrize(

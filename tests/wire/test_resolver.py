@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,6 +13,7 @@ from prober.wire.dns.glibc import candidates, glibc, wait_for
 from prober.wire.dns.message import Query, Step
 from prober.wire.dns.resolvconf import ResolvConf, Server
 from prober.wire.dns.resolver import Ask, Lookup, Sending, conclude
+from tests.support.machines import drive
 
 ONE, TWO, THREE = Server("10.0.0.1"), Server("10.0.0.2"), Server("10.0.0.3")
 POD = ResolvConf(servers=(ONE,), search=("ns.svc.c", "svc.c", "c"), ndots=5)
@@ -72,22 +73,16 @@ def test_later_servers_get_a_share_of_a_growing_time(timeout: float, servers: in
 
 def play(world: World, name: str, conf: ResolvConf, *types: str) -> tuple[Lookup, list[Ask]]:
     """Run a lookup: the world turns each query into a step, None being silence."""
-    machine = glibc(name, types or ("A",), conf)
-    asks: list[Ask] = []
-    steps: Sequence[Step] | None = None
-    while True:
-        try:
-            ask = next(machine) if steps is None else machine.send(steps)
-        except StopIteration as over:
-            lookup: Lookup = over.value
-            return lookup, asks
-        asks.append(ask)
-        answered = []
+
+    def answer(ask: Ask) -> list[Step]:
+        answered = list[Step]()
         for query in ask.queries:
             answered.append(world(query) or Step(query, Reason.TIMEOUT))
             if ask.sending is not Sending.TOGETHER and answered[-1].rcode is None:
                 break
-        steps = answered
+        return answered
+
+    return drive(glibc(name, types or ("A",), conf), answer)
 
 
 REASONS = {"NOERROR": Reason.NO_DATA, "NXDOMAIN": Reason.NAME_NOT_FOUND, "REFUSED": Reason.REFUSED}

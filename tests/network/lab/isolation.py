@@ -22,6 +22,8 @@ RUN, SHARED_MEMORY = Path("/run"), Path("/dev/shm")
 NAMED = RUN / "netns"
 #: The lab's files: certificates, configurations, the control socket.
 FILES = RUN / "lab"
+#: What a lab has of its own beside processes, as options of unshare(1).
+SPACES = ("--mount", "--net", "--mount-proc", "--propagation", "private")
 TOOLS = ("ip", "nft", "iptables", "ethtool", "unshare", "nsenter", "setpriv", "sysctl")
 _INSIDE = "PROBER_LAB_INSIDE"
 _CLONE_NEWNET, _CLONE_NEWNS = 0x40000000, 0x00020000
@@ -46,14 +48,13 @@ def is_privileged() -> bool:
     return bool(int(effective, 16) & _CAP_SYS_ADMIN)
 
 
-def unshare_command() -> list[str]:
-    """The command that starts another one in namespaces of its own, which end when this command is killed.
+def unshare_command(spaces: Sequence[str] = SPACES) -> list[str]:
+    """The command that starts another one in a PID namespace of its own, and in others, which end when it is killed.
 
     Without the right to make them there is a user namespace around them, in which we are root and nobody else exists.
     """
     user = [] if is_privileged() else ["--user", "--map-root-user"]
-    return ["setpriv", "--pdeathsig", "KILL", "unshare", *user, "--mount", "--net", "--pid", "--fork",
-            "--kill-child=KILL", "--mount-proc", "--propagation", "private"]  # fmt: skip
+    return ["setpriv", "--pdeathsig", "KILL", "unshare", *user, *spaces, "--pid", "--fork", "--kill-child=KILL"]
 
 
 @cache

@@ -97,15 +97,15 @@ class _Tables:
 
     def _fixed(self) -> Iterator[str]:
         ip = self._ip
-        node = ", ".join([self._node.address(self._family)])
+        node = self._node.address(self._family)
         yield "chain reject-it { reject; }"
         yield f"chain mark-for-masquerade {{ meta mark set meta mark or {_MARK}; }}"
         yield f"""chain services {{
           {ip} daddr . meta l4proto . th dport vmap @service-ips;
-          {ip} daddr {{ {node} }} meta l4proto . th dport vmap @service-nodeports; }}"""
+          {ip} daddr {node} meta l4proto . th dport vmap @service-nodeports; }}"""
         yield f"""chain service-endpoints-check {{
           {ip} daddr . meta l4proto . th dport vmap @no-endpoint-services;
-          {ip} daddr {{ {node} }} meta l4proto . th dport vmap @no-endpoint-nodeports; }}"""
+          {ip} daddr {node} meta l4proto . th dport vmap @no-endpoint-nodeports; }}"""
         for hook in ("forward", "output", "input"):
             yield f"""chain filter-{hook} {{ type filter hook {hook} priority -110;
               ct state new jump service-endpoints-check; }}"""

@@ -22,10 +22,8 @@ OUTSIDE = (dns.name.from_text("example.com."), dns.name.from_text("example.net."
 ZONES = (CLUSTER, *REVERSE, *OUTSIDE, dns.name.root)
 #: The Pods of `web-both` by a Service without an address of its own.
 HEADLESS = "web-headless.app.svc.cluster.local."
-#: Hosts in front: as the world names the web application and the payments service.
-WEB_HOST, GRPC_HOST = "web.example.com", "payments.example.com"
 #: Outside: a host, an alias of it, one of IPv4 alone, and one whose addresses outgrow a datagram.
-WWW, ALIAS, V4_ONLY, MANY = "www.example.net.", "shop.example.net.", "old.example.net.", "many.example.net."
+WWW, ALIAS, V4_ONLY, MANY = f"{plan.WWW_HOST}.", "shop.example.net.", "old.example.net.", "many.example.net."
 DANGLING = "moved.example.net."
 _MANY = 60
 
@@ -78,7 +76,7 @@ def _outside() -> Iterator[dns.rrset.RRset]:
     for number in range(1, _MANY + 1):
         yield rrset(MANY, "A", f"203.0.113.{100 + number}", ttl=TTL)
         yield rrset(MANY, "AAAA", f"2001:db8:f00::{100 + number}", ttl=TTL)
-    for host, name in ((WEB_HOST, "nginx"), (GRPC_HOST, "nginx")):
+    for host, name in ((plan.WEB_HOST, "nginx"), (plan.GRPC_HOST, "nginx")):
         service = plan.SERVICES[name]
         yield from _addresses(f"{host}.", {f: service.external_address(f) or service.address(f) for f in Family})
 

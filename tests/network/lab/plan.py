@@ -21,6 +21,8 @@ POD_NETWORKS: Mapping[Family, str] = MappingProxyType({V4: "10.42.0.0/16", V6: "
 GUA_NETWORK = "2001:db8:42::/48"
 SERVICE_NETWORKS: Mapping[Family, str] = MappingProxyType({V4: "10.96.0.0/16", V6: "fd96::/112"})
 DOMAIN = "cluster.local"
+#: Hosts in front, as the world names the web application and the payments service; and a host outside.
+WEB_HOST, GRPC_HOST, WWW_HOST = "web.example.com", "payments.example.com", "www.example.net"
 SEARCH = ("app.svc.cluster.local", "svc.cluster.local", "cluster.local")
 NDOTS = 5
 
@@ -118,7 +120,6 @@ VANTAGE: Mapping[str, str] = MappingProxyType(
 )
 
 FABRIC, OUTSIDE = "fabric", "outside"
-OUTSIDE_NETWORKS: Mapping[Family, str] = MappingProxyType({V4: "203.0.113.0/24", V6: "2001:db8:f00::/64"})
 OUTSIDE_ADDRESSES: Mapping[Family, str] = MappingProxyType({V4: "203.0.113.10", V6: "2001:db8:f00::10"})
 OUTSIDE_GATEWAYS: Mapping[Family, str] = MappingProxyType({V4: "203.0.113.1", V6: "2001:db8:f00::1"})
 #: All network namespaces.

@@ -20,8 +20,7 @@ CA_FILE = FILES / "ca.crt"
 CONFIG_FILE, PATIENT_FILE = FILES / "probes.yaml", FILES / "probes-patient.yaml"
 _BUDGET = re.compile(r"^ +budget: .*\n", re.MULTILINE)
 #: The name on the certificates of the application, and the one by which the ingresses route to it.
-APP, EDGE, WORLD = "web.app.svc.cluster.local", "web.example.com", "www.example.net"
-EDGE_GRPC = "payments.example.com"
+APP, EDGE, EDGE_GRPC, WORLD = "web.app.svc.cluster.local", plan.WEB_HOST, plan.GRPC_HOST, plan.WWW_HOST
 DEADLINE, INTERVAL = 1.5, 2.0
 
 _HEAD = f"""\

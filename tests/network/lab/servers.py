@@ -23,7 +23,8 @@ from prober.lab.tls import make_context
 from prober.reasons import Family
 from tests.network.lab import dns, payments, plan, tls, web
 from tests.network.lab.isolation import inside
-from tests.network.lab.names import GRPC_HOST, WEB_HOST, WWW, cluster_zone
+from tests.network.lab.names import cluster_zone
+from tests.network.lab.plan import GRPC_HOST, WEB_HOST, WWW_HOST
 
 NUMBERS = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 _ANYWHERE = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
@@ -154,7 +155,7 @@ class Servers:
         for pod in WEB_PODS:
             app = web.Web(board[pod.name], self.certificates, [*names, pod.address(family)])
             await self._listen(pod.name, pod.name, family, {plan.HTTP: app.serve, plan.HTTPS: app.serve_tls})
-        www = web.Web(board["outside"], self.certificates, [WWW.rstrip("."), plan.OUTSIDE_ADDRESSES[family]])
+        www = web.Web(board["outside"], self.certificates, [WWW_HOST, plan.OUTSIDE_ADDRESSES[family]])
         await self._listen("outside", plan.OUTSIDE, family, {_HTTP: www.serve, _HTTPS: www.serve_tls})
         await self._start_payments(board["payments"], family)
         api = ApiServer(board["api"], make_context(self.certificates, api_names()), self._token, self.slices)

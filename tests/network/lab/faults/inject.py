@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -114,7 +114,9 @@ def services(*changed: plan.Service, hairpin: bool = True) -> Inject:
     return inject
 
 
-def deleted(place: str, table: Callable[[Family], str], again: Callable[[Lab, Sequence[Family]], object]) -> Inject:
+def deleted(
+    place: str, table: Callable[[Family], str], again: Callable[[Lab, Sequence[Family]], Awaitable[None]]
+) -> Inject:
     """A table that is not there, and at the end made `again`."""
 
     @asynccontextmanager
@@ -124,9 +126,7 @@ def deleted(place: str, table: Callable[[Family], str], again: Callable[[Lab, Se
         try:
             yield
         finally:
-            done = again(lab, families)
-            if hasattr(done, "__await__"):
-                await done
+            await again(lab, families)
 
     return inject
 

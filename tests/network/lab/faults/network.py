@@ -22,7 +22,7 @@ _NO_ROUTE = (R.UNREACHABLE,)
 _PEER = "{mac2} dev {tunnel} dst {node2} self"
 
 
-def _masquerade(_: Lab, families: Sequence[Family]) -> None:
+async def _masquerade(_: Lab, families: Sequence[Family]) -> None:
     for family in families:
         kubeproxy.masquerade(plan.NODE1, family)
 

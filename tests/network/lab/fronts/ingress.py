@@ -9,8 +9,8 @@ from typing import Any
 
 from prober.reasons import Family
 from tests.network.lab.fronts.process import HERE, Front, Place
+from tests.network.lab.plan import GRPC_HOST, WEB_HOST
 
-WEB_HOST, GRPC_HOST = "web.example.com", "payments.example.com"
 CONNECT_TIMEOUT = 0.5  # seconds that an ingress waits for a connection to what is behind it
 ANSWER_TIMEOUT = 0.8  # and for the answer: less than a probe waits for the ingress
 

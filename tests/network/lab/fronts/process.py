@@ -21,6 +21,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import ClassVar
 
+from tests.network.lab.isolation import unshare_command
+
 _START = 10.0  # seconds: a cold disk and a busy machine; a hundredth of it is usual
 _STOP = 3.0
 _PAUSE = 0.002  # between two attempts to connect
@@ -44,8 +46,7 @@ def leash() -> tuple[str, ...]:
     """What goes before a command so that it dies with us, children and all. RuntimeError where that can't be had."""
     if shutil.which("setpriv") is None or shutil.which("unshare") is None:
         raise RuntimeError("setpriv and unshare (util-linux) are not installed")
-    alone = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-    command = ("setpriv", "--pdeathsig", "KILL", "unshare", *alone, "--pid", "--fork", "--kill-child=KILL")
+    command = tuple(unshare_command(()))
     tried = subprocess.run([*command, "true"], capture_output=True, check=False)
     if tried.returncode != 0:
         raise RuntimeError(f"no PID namespace: {tried.stderr.decode().strip()}")
