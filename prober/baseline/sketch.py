@@ -1,0 +1,141 @@
+"""Latencies as a histogram on a logarithmic scale: exact to merge, small to keep, and the same for everyone.
+
+25 bins to the e-fold (each 4 % wide) from 10 µs to 60 s; what lies outside counts in the first or last one. Two sketches of
+the same samples are equal, whatever the order in which the samples came or the parts were merged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: Bins to the e-fold.
+PER_E = 25
+#: The width of a bin, in natural logarithms of seconds.
+WIDTH = 1.0 / PER_E
+#: Seconds, the lower end of the first bin and the upper end of the last one.
+LOWEST = 10e-6
+HIGHEST = 60.0
+BOTTOM = math.log(LOWEST)
+BINS = math.ceil(math.log(HIGHEST / LOWEST) * PER_E)
+#: The middle of each bin, in natural logarithms of seconds.
+MIDDLES: Floats = BOTTOM + (np.arange(BINS) + 0.5) * WIDTH
+
+
+def bins_of(seconds: npt.ArrayLike) -> Ints:
+    """The bin of each of these latencies (seconds, > 0)."""
+    z = np.log(np.maximum(np.asarray(seconds, dtype=np.float64), LOWEST))
+    return np.clip((z - BOTTOM) * PER_E, 0, BINS - 1).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sketch:
+    """How many latencies fell into each bin: `bins` in rising order, and their `counts` (both int64, 1-d, all > 0)."""
+
+    bins: Ints
+    counts: Ints
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Of no latency at all."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64))
+
+    @classmethod
+    def of(cls, seconds: npt.ArrayLike) -> Self:
+        """Of these latencies, in seconds."""
+        bins, counts = np.unique(bins_of(seconds), return_counts=True)
+        return cls(bins, counts.astype(np.int64))
+
+    @classmethod
+    def from_dense(cls, dense: npt.NDArray[np.integer]) -> Self:
+        """From a count for each of the `BINS` bins."""
+        bins = np.flatnonzero(dense)
+        return cls(bins, dense[bins].astype(np.int64))
+
+    @classmethod
+    def merged(cls, sketches: Iterable[Sketch]) -> Self:
+        """Of all latencies of all of them."""
+        dense = np.zeros(BINS, np.int64)
+        for sketch in sketches:
+            dense[sketch.bins] += sketch.counts
+        return cls.from_dense(dense)
+
+    @property
+    def total(self) -> int:
+        """How many latencies there are."""
+        return int(self.counts.sum())
+
+    def dense(self) -> Ints:
+        """A count for each of the `BINS` bins."""
+        dense = np.zeros(BINS, np.int64)
+        dense[self.bins] = self.counts
+        return dense
+
+    def quantile(self, q: float) -> float:
+        """Seconds below which the share `q` (0 to 1) of the latencies lies, interpolated within a bin; NaN of none."""
+        if not len(self.bins):
+            return math.nan
+        sums = np.cumsum(self.counts)
+        rank = min(max(q, 0.0), 1.0) * float(sums[-1])
+        at = min(int(np.searchsorted(sums, rank)), len(sums) - 1)
+        inside = (rank - float(sums[at] - self.counts[at])) / float(self.counts[at])
+        return math.exp(BOTTOM + (float(self.bins[at]) + min(max(inside, 0.0), 1.0)) * WIDTH)
+
+    def to_bytes(self) -> bytes:
+        """Some 2 bytes for each bin that is not empty: the gap to the bin before and the count, as LEB128 numbers."""
+        out = bytearray()
+        before = 0
+        for at, count in zip(self.bins.tolist(), self.counts.tolist(), strict=True):
+            _put(out, at - before)
+            _put(out, count)
+            before = at
+        return bytes(out)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """What `to_bytes` gave. ValueError for anything else."""
+        numbers = list(_numbers(data))
+        if len(numbers) % 2:
+            raise ValueError("a sketch of odd length")
+        bins = np.cumsum(np.array(numbers[::2], np.int64))
+        counts = np.array(numbers[1::2], np.int64)
+        if len(bins) and (bins[-1] >= BINS or (np.diff(bins) <= 0).any() or (counts <= 0).any()):
+            raise ValueError("a sketch with bins that cannot be")
+        return cls(bins.astype(np.int64), counts)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sketch):
+            return NotImplemented
+        return np.array_equal(self.bins, other.bins) and np.array_equal(self.counts, other.counts)
+
+    def __hash__(self) -> int:
+        return hash(self.to_bytes())
+
+
+def _put(out: bytearray, number: int) -> None:
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+
+
+def _numbers(data: bytes) -> Iterable[int]:
+    number = shift = 0
+    for byte in data:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of a sketch is too large")
+        if not byte & 0x80:
+            yield number
+            number = shift = 0
+    if shift:
+        raise ValueError("a sketch that ends within a number")
