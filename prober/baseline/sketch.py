@@ -1,7 +1,7 @@
 """Latencies as a histogram on a logarithmic scale: exact to merge, small to keep, and the same for everyone.
 
-25 bins to the e-fold (each 4 % wide) from 10 µs to 60 s; what lies outside counts in the first or last one. Two sketches of
-the same samples are equal, whatever the order in which the samples came or the parts were merged.
+25 bins to the e-fold (each 4 % wide) from 10 µs to 60 s; what lies outside counts in the first or last one. Two
+sketches of the same samples are equal, whatever the order in which the samples came or the parts were merged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HIGHEST = 60.0
 BOTTOM = math.log(LOWEST)
 BINS = math.ceil(math.log(HIGHEST / LOWEST) * PER_E)
 #: The middle of each bin, in natural logarithms of seconds.
-MIDDLES: Floats = BOTTOM + (np.arange(BINS) + 0.5) * WIDTH
+MIDDLES: Floats = BOTTOM + (np.arange(BINS, dtype=np.float64) + 0.5) * WIDTH
 
 
 def bins_of(seconds: npt.ArrayLike) -> Ints:
