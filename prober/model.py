@@ -95,8 +95,8 @@ def climbs(kind: Kind, endpoint: Endpoint) -> tuple[Layer, ...]:
 class Cell:
     """One square of the matrix: probe × target × path × family, at this vantage.
 
-    `budget` maps a layer's name, or `total`, to seconds. Two cells that are equal probe the same thing in
-    the same way: a reload keeps the schedule and counters of cells that stayed equal.
+    Two cells that are equal probe the same thing in the same way: a reload keeps the schedule and counters of cells
+    that stayed equal.
     """
 
     probe: str
@@ -110,6 +110,11 @@ class Cell:
     options: KindOptions = field(default_factory=KindOptions)
     expect: Expect = field(default_factory=Expect)
     budget: Mapping[str, float] = field(default_factory=dict)
+    """Layer, or `total` → seconds that each run is held against."""
+    quantile_budget: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Layer, or `total` → quantile (a word of `options.budget.QUANTILES`) → seconds, in rising order."""
+    baseline: bool = True
+    """Whether its latencies are held against what was usual."""
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Values that must never be shown → what is shown instead (`${VAR}`)."""
     id: str = field(init=False, repr=False, compare=False)

@@ -15,8 +15,12 @@ from prober.config.matrix import expand
 from prober.config.plan import ASSUMPTIONS, Plan, Rate, plan
 from prober.kubernetes.vantage import find_vantage
 from prober.model import Cell, Vantage
+from prober.options import BaselineSettings
 from prober.reasons import Family
+from prober.units import human_span
 
+#: `baseline.metrics` → what has series.
+_SHOWN = {"alarming": "what is not as it was", "all": "every layer"}
 VALID, INVALID = 0, 2
 _HEAD = ("probe", "cells", "probes/s", "packets/s", "connections/s", "series")
 
@@ -39,16 +43,32 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan; 0, or 2 where the configuration is invalid."""
     vantage = _vantage(args)
     try:
-        cells = expand(load(args.file or args.config), vantage)
+        config = load(args.file or args.config)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return INVALID
+    cells = expand(config, vantage)
     made, series = plan(cells), _series(cells)
+    watched = sum(cell.baseline for cell in cells) if config.baseline.enabled else 0
     if args.output == "json":
-        print(json.dumps(_as_json(vantage, made, series), indent=2))
+        baseline = {**config.baseline.model_dump(), "cells": watched}
+        print(json.dumps({**_as_json(vantage, made, series), "baseline": baseline}, indent=2))
     else:
         print(_as_text(vantage, made, series))
+        print(f"\n{_baselines(config.baseline, watched, len(cells))}")
     return VALID
+
+
+def _baselines(settings: BaselineSettings, watched: int, cells: int) -> str:
+    """What is remembered, as a sentence or two."""
+    if not settings.enabled:
+        return "No baselines: baseline.enabled is false."
+    kept, some = human_span(settings.retention), f"{watched} of {cells} cells" if watched < cells else "all cells"
+    said = f"Baselines: of {some}, hours kept for {kept}, metrics of {_SHOWN[settings.metrics]}."
+    if settings.record is None:
+        return said
+    after = human_span(settings.record.after)
+    return f'{said} The first one, "{settings.record.label}", is recorded by itself after {after} in health.'
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ _VALUE: dict[str, Any] = {
 #: Definitions that a URL alone may stand for.
 _SHORT = ("TargetEntry", "PathEntry", "ProxyEntry")
 #: What variables are never filled into: it becomes a metric label.
-_LABELS = ("name", "targets", "labels", "target", "path", "family", "type", "transport", "server", "exclude")
+_LABELS = ("name", "targets", "labels", "target", "path", "family", "type", "transport", "server", "exclude", "label")
 
 
 def json_schema() -> dict[str, Any]:
@@ -119,6 +119,12 @@ def _tidy_field(field: dict[str, Any]) -> None:
     if isinstance(field.get("title"), str):
         del field["title"]
     if isinstance(field.get("default"), float):
-        field["default"] = f"{field['default']:g}s"
+        field["default"] = _written(field["default"])
     elif field.get("default", 0) in (None, [], {}) or isinstance(field.get("default"), dict):
         del field["default"]
+
+
+def _written(seconds: float) -> str:
+    """A duration as a file would have it."""
+    days, rest = divmod(seconds, 86_400)
+    return f"{days:g}d" if days and not rest else f"{seconds:g}s"

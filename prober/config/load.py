@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from prober.config import words
+from prober.config.baseline import check_baseline
 from prober.config.blocks import check_defaults
 from prober.config.errors import ConfigError, Loc, Problem
 from prober.config.messages import validate
@@ -23,6 +24,7 @@ from prober.config.schema import ConfigFile, Defaults
 from prober.config.substitute import Filled
 from prober.config.syntax import place
 from prober.config.targets import read_target
+from prober.options import NO_WISHES, BaselineSettings
 
 
 def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
@@ -68,7 +70,7 @@ def _load(content: bytes, name: str, env: Mapping[str, str] | None) -> Config:
     data = document.data
     if not isinstance(data, dict):
         raise ConfigError([Problem(name, *document.root_place(), "", "expected a mapping with targets and probes")])
-    _check_top(document, data)
+    baseline = _top(document, data)
     defaults = _defaults(document, data)
     targets = {key: _target(document, key, value, defaults) for key, value in _mapping(data, "targets").items()}
     known = Known(defaults, targets)
@@ -84,18 +86,24 @@ def _load(content: bytes, name: str, env: Mapping[str, str] | None) -> Config:
         hashlib.sha256(content).hexdigest(),
         {key: target for key, target in targets.items() if target is not None},
         tuple(probe for probe in probes if probe is not None),
+        baseline,
         document.hidden,
     )
 
 
-def _check_top(document: Document, data: dict[str, Any]) -> None:
-    """The top-level keys; what stands under them is read by itself, so that one bad entry hides nothing of others."""
+def _top(document: Document, data: dict[str, Any]) -> BaselineSettings:
+    """The top-level keys, of which `baseline` alone is read whole; what stands under the others is read by itself, so
+    that one bad entry hides nothing of others."""
     empty: dict[str, object] = {"targets": {}, "defaults": {}, "probes": [{"name": "x", "kind": "icmp"}]}
     hollow = {
         key: empty[key] if key in empty and value and isinstance(value, type(empty[key])) else value
         for key, value in data.items()
     }
-    validate(document, (), hollow, ConfigFile)
+    top = validate(document, (), hollow, ConfigFile)
+    if top is None:
+        return NO_WISHES
+    check_baseline(document, _mapping(data, "baseline"), top.baseline)
+    return top.baseline
 
 
 def _mapping(data: dict[str, Any], key: str) -> dict[str, Any]:

@@ -105,5 +105,7 @@ def _cell(config: Config, probe: Probe, square: Square, endpoint: Endpoint) -> C
         square.options,
         square.expect,
         square.budget,
+        square.quantile_budget,
+        probe.baseline,
         config.hidden,
     )

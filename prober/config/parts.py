@@ -8,7 +8,7 @@ from typing import Literal
 
 from prober.config.schema import Vantages
 from prober.model import Endpoint
-from prober.options import Expect, KindOptions
+from prober.options import NO_WISHES, BaselineSettings, Expect, KindOptions
 from prober.reasons import Family, Kind
 
 Demand = Literal["auto", "wish", "strict"]
@@ -55,6 +55,7 @@ class Square:
     options: KindOptions
     expect: Expect
     budget: Mapping[str, float]
+    quantile_budget: Mapping[str, Mapping[str, float]]
     to_api_server: bool = False
     """The connection goes to the address of the vantage's API server."""
 
@@ -67,6 +68,7 @@ class Probe:
     kind: Kind
     vantages: Vantages
     squares: tuple[Square, ...]
+    baseline: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +79,6 @@ class Config:
     source_hash: str
     targets: Mapping[str, Target]
     probes: tuple[Probe, ...]
+    baseline: BaselineSettings = NO_WISHES
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Value of each variable that was filled in → `${VAR}`."""

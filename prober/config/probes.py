@@ -19,6 +19,7 @@ from prober.config.substitute import Filled
 from prober.config.words import suggest
 from prober.model import climbs
 from prober.options import KindOptions
+from prober.options.budget import LONGEST_WINDOW, QUANTILES, runs_needed
 from prober.reasons import LADDERS, Kind, Layer
 
 
@@ -46,7 +47,9 @@ def read_probe(document: Document, position: int, data: object, known: Known) ->
         _check_ids(document, loc, made)
         if not made and len(document.problems) == before:
             document.report((*loc, "matrix"), "no combination is left of the matrix")
-    return Probe(entry.name, entry.kind, entry.vantages, made) if len(document.problems) == before else None
+    if len(document.problems) > before:
+        return None
+    return Probe(entry.name, entry.kind, entry.vantages, made, entry.baseline)
 
 
 def _check_references(document: Document, loc: Loc, data: object, targets: Mapping[str, Target | None]) -> None:
@@ -115,6 +118,19 @@ def _check_use(document: Document, loc: Loc, entry: ProbeEntry, made: Iterable[S
             ladder = ", ".join(layer for layer in Layer if layer in (climbed or LADDERS[entry.kind]))
             message = f"this probe never climbs {key} (it climbs {ladder})"
             document.report((*loc, "budget", key), message, key=True)
+    _check_known(document, loc, entry, made)
+
+
+def _check_known(document: Document, loc: Loc, entry: ProbeEntry, made: Iterable[Square]) -> None:
+    """Quantiles of the probe's own budget that too few runs would be there for."""
+    fixed = [square for square in made if square.endpoint.service is None and square.endpoint.addresses == "one"]
+    runs = min((int(LONGEST_WINDOW / square.interval) for square in fixed), default=None)
+    for layer, limits in entry.budget.model_dump(exclude_none=True).items():
+        for quantile in limits:
+            needed = runs_needed(QUANTILES[quantile]) if quantile in QUANTILES else 0
+            if runs is not None and runs < needed:
+                message = f"never known: {quantile} takes {needed} runs in a day, and there will be {runs}"
+                document.report((*loc, "budget", layer, quantile), message, key=True)
 
 
 def _check_ids(document: Document, loc: Loc, made: Iterable[Square]) -> None:

@@ -13,7 +13,17 @@ from pydantic_core import PydanticCustomError
 
 from prober.config import words
 from prober.config.words import refuse_variable
-from prober.options import BasicAuth, Duration, Expect, KindOptions, Options, Transport
+from prober.options import (
+    NO_WISHES,
+    BaselineSettings,
+    BasicAuth,
+    Budget,
+    Duration,
+    Expect,
+    KindOptions,
+    Options,
+    Transport,
+)
 from prober.reasons import Family, Kind
 
 
@@ -79,20 +89,6 @@ Families = Annotated[
     ),
 ]
 Addresses = Literal["one", "all"]
-
-
-class Budget(Options):
-    """`budget:` the longest that a layer may take; a layer that held but took longer fails with `over_budget`."""
-
-    dns: Duration | None = None
-    icmp: Duration | None = None
-    tcp: Duration | None = None
-    proxy: Duration | None = None
-    tls: Duration | None = None
-    http: Duration | None = None
-    grpc: Duration | None = None
-    total: Duration | None = None
-    """All layers together; the slowest one gets the blame."""
 
 
 class Defaults(KindOptions):
@@ -240,6 +236,8 @@ class ProbeEntry(KindOptions):
     vantages: Vantages = Vantages()
     expect: Expect = Expect()
     budget: Budget = Budget()
+    baseline: bool = True
+    """`false` leaves it out of the baselines."""
 
 
 class ConfigFile(Options):
@@ -248,6 +246,7 @@ class ConfigFile(Options):
     defaults: Defaults = Defaults()
     targets: dict[Label, TargetEntry] = Field(default_factory=dict)
     """Target name → target."""
+    baseline: BaselineSettings = NO_WISHES
     probes: Annotated[tuple[ProbeEntry, ...], Field(min_length=1)]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 from prober.config.errors import Loc
 from prober.config.nodes import Document
 from prober.config.schema import Defaults, Include, ProbeEntry
-from prober.options import Expect, KindOptions, Options
+from prober.options import Budget, Expect, KindOptions, Options
+from prober.options.budget import EACH, QUANTILES
 from prober.reasons import LADDERS, Kind, Layer
 
 M = TypeVar("M", bound=Options)
@@ -96,6 +98,8 @@ class Settings:
     options: KindOptions
     expect: Expect
     budget: Mapping[str, float]
+    """What each run is held against."""
+    quantile_budget: Mapping[str, Mapping[str, float]]
     servers: Mapping[str, str]
     """`resolver.named`."""
     questions: dict[tuple[str, str, bool | None], KindOptions] = field(default_factory=dict, compare=False)
@@ -104,6 +108,10 @@ class Settings:
     def budget_for(self, layers: tuple[Layer, ...]) -> Mapping[str, float]:
         """The budgets that a climb of `layers` can keep or break."""
         return {key: seconds for key, seconds in self.budget.items() if key in layers or key == "total"}
+
+    def quantile_budget_for(self, layers: tuple[Layer, ...]) -> Mapping[str, Mapping[str, float]]:
+        """Likewise those on quantiles."""
+        return {key: limits for key, limits in self.quantile_budget.items() if key in layers or key == "total"}
 
 
 def uses(kind: Kind, block: str) -> bool:
@@ -120,13 +128,14 @@ def settle(document: Document, asked: Asked) -> Settings:
         key: next(getattr(entry, key) for _, entry in outer.places if getattr(entry, key) is not None)
         for key in ("interval", "timeout")
     }
-    budget = {k: v for k, v in asked.budget().merged().model_dump().items() if v is not None}
+    expect = asked.expect().merged()
+    each, quantiles = _budgets(asked.budget().merged())
     blocks = {name: asked.block(name).merged() for name in KindOptions.model_fields}
     servers = blocks["resolver"].named
     if servers:  # they are part of the cells that ask them, and of no others
         blocks["resolver"] = blocks["resolver"].model_copy(update={"named": {}})
-    expect = asked.expect().merged()
-    settings = Settings(timings["interval"], timings["timeout"], KindOptions(**blocks), expect, budget, servers)
+    settings = Settings(timings["interval"], timings["timeout"], KindOptions(**blocks), expect, each,
+                        {} if expect.failed else quantiles, servers)  # fmt: skip
     _check_timings(document, outer, settings)
     _check_budget(document, asked, settings)
     return settings
@@ -145,12 +154,38 @@ def _check_timings(document: Document, outer: Stack[Any], settings: Settings) ->
         document.report(outer.where(near), message)
 
 
+def _budgets(budget: Budget) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """What each run, and what the quantiles of many are held against, by layer."""
+    each: dict[str, float] = {}
+    quantiles: dict[str, dict[str, float]] = {}
+    for layer, limits in budget.model_dump(exclude_none=True).items():
+        if EACH in limits:
+            each[layer] = limits[EACH]
+        if of_many := {quantile: limits[quantile] for quantile in QUANTILES if quantile in limits}:
+            quantiles[layer] = of_many
+    return each, quantiles
+
+
 def _check_budget(document: Document, asked: Asked, settings: Settings) -> None:
-    """Budgets said by the probe itself: within the timeout, and not where a failure is expected."""
+    """Budgets said by the probe itself: such as can be kept and broken, and not where a failure is expected."""
     own = asked.budget(defaults=False)
-    given = {key: value for key, value in own.merged().model_dump().items() if value is not None}
-    for key, seconds in given.items():
-        if seconds > settings.timeout and settings.expect.failed is None:
-            document.report(own.where(key), "never broken: the timeout comes first")
+    given = own.merged().model_dump(exclude_none=True)
     if given and settings.expect.failed is not None:
         document.report(own.where(next(iter(given))), "a budget says nothing where a failure is expected")
+        return
+    for layer, limits in given.items():
+        for key, seconds in limits.items():
+            if seconds > settings.timeout:
+                document.report(own.where(layer, key), "never broken: the timeout comes first")
+        _check_quantiles(document, (*own.where(layer),), {name: limits[name] for name in QUANTILES if name in limits})
+
+
+def _check_quantiles(document: Document, loc: Loc, limits: Mapping[str, float]) -> None:
+    """No latency is nothing, and a higher quantile is never below a lower one."""
+    for quantile, seconds in limits.items():
+        if seconds <= 0:
+            document.report((*loc, quantile), "never kept: nothing takes no time")
+    for (low, less), (high, more) in pairwise(limits.items()):
+        if more < less:
+            shown = document.text((*loc, low))
+            document.report((*loc, high), f"{{}} is less than what {low} may be ({shown}): no latencies are like that")

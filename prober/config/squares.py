@@ -61,7 +61,7 @@ class Job:
         layers = climbs(self.entry.kind, endpoint)
         return Square(target, path, self.family, endpoint, self.chosen.demand, source, settings.interval,
                       settings.timeout, options or settings.options, settings.expect, settings.budget_for(layers),
-                      to_api_server)  # fmt: skip
+                      settings.quantile_budget_for(layers), to_api_server)  # fmt: skip
 
 
 def of_target(job: Job, target: Target) -> Square | None:

@@ -20,6 +20,7 @@ from prober.config.load import load, load_text
 from prober.config.matrix import expand
 from prober.engine.warm import import_rungs
 from prober.model import Cell, Vantage
+from prober.options import NO_WISHES, BaselineSettings
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,13 @@ _NICE = 10
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A configuration that was found good: its text, its hash, and its cells at this vantage."""
+    """A configuration that was found good: its text, its hash, its cells at this vantage, and what it says of
+    baselines."""
 
     text: str
     hash: str
     cells: tuple[Cell, ...]
+    baseline: BaselineSettings = NO_WISHES
 
 
 NOTHING = Matrix("", "", ())
@@ -70,7 +73,8 @@ def _near(text: str, name: str, vantage: Vantage, before: Matrix) -> Matrix:
     """In this process."""
     known = {cell.id: cell for cell in before.cells}
     config = load_text(text, name)
-    return Matrix(text, config.source_hash, tuple(_same(known.get(c.id), c) for c in expand(config, vantage)))
+    cells = tuple(_same(known.get(c.id), c) for c in expand(config, vantage))
+    return Matrix(text, config.source_hash, cells, config.baseline)
 
 
 def _same(old: Cell | None, new: Cell) -> Cell:
@@ -89,7 +93,7 @@ def _far(text: str, name: str, vantage: Vantage, before: Matrix) -> Matrix | Non
             check=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
-        known, hash_or_problems, cells = pickle.loads(done.stdout)  # noqa: S301 - written by our own code below
+        known, hash_or_problems, cells, baseline = pickle.loads(done.stdout)  # noqa: S301 - written by our own code below
     except (OSError, subprocess.SubprocessError, pickle.UnpicklingError, EOFError) as error:
         log.warning("no process to load the configuration in (%s): it is loaded beside the schedule", error)
         return None
@@ -97,25 +101,29 @@ def _far(text: str, name: str, vantage: Vantage, before: Matrix) -> Matrix | Non
         raise ConfigError(hash_or_problems)
     if known != len(before.cells):
         return None  # the environment differs over there: nothing can be said about what is equal
-    return Matrix(text, hash_or_problems, tuple(before.cells[c] if isinstance(c, int) else c for c in cells))
+    same = tuple(before.cells[c] if isinstance(c, int) else c for c in cells)
+    return Matrix(text, hash_or_problems, same, baseline)
 
 
-def _answer(old: str, new: str, name: str, vantage: Vantage) -> tuple[int, object, Sequence[int | Cell] | None]:
-    """What the other process finds: how many cells there were, the new hash, and each new cell, or which old one it is.
+def _answer(
+    old: str, new: str, name: str, vantage: Vantage
+) -> tuple[int, object, Sequence[int | Cell] | None, BaselineSettings | None]:
+    """What the other process finds: how many cells there were, the new hash, each new cell, or which old one it is, and
+    what is said of baselines.
 
-    With problems: those in place of the hash, and no cells.
+    With problems: those in place of the hash, and nothing after them.
     """
     before = expand(load_text(old, name), vantage)
     known = {cell.id: number for number, cell in enumerate(before)}
     try:
         config = load_text(new, name)
     except ConfigError as error:
-        return len(before), error.problems, None
+        return len(before), error.problems, None, None
     cells: list[int | Cell] = []
     for cell in expand(config, vantage):
         number = known.get(cell.id)
         cells.append(cell if number is None or before[number] != cell else number)
-    return len(before), config.source_hash, cells
+    return len(before), config.source_hash, cells, config.baseline
 
 
 if __name__ == "__main__":

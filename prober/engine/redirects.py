@@ -108,7 +108,7 @@ def redirected(cell: Cell, onward: Onward, reached: tuple[str, int], hidden: Map
     if not same_origin:
         options = _of_nobody(options, same_host=endpoint.host.lower() == cell.endpoint.host.lower())
     expect = cell.expect.model_copy(update={"failed": None, "reason": ()})
-    return replace(cell, endpoint=endpoint, options=options, expect=expect, budget={})
+    return replace(cell, endpoint=endpoint, options=options, expect=expect, budget={}, quantile_budget={})
 
 
 def _endpoint(base: Endpoint, location: str, hidden: Mapping[str, str]) -> Endpoint:

@@ -22,6 +22,8 @@ from prober.options.base import (
     refuse_boolean,
     reveal,
 )
+from prober.options.baseline import NO_WISHES, BaselineSettings, RecordOptions
+from prober.options.budget import Budget
 from prober.options.dns import PAIR, DnsOptions, Profile, ResolverOptions, Transport
 from prober.options.grpc import GrpcOptions
 from prober.options.reach import Hex, IcmpOptions, Said, Step, TcpOptions
@@ -29,8 +31,11 @@ from prober.options.tls import TlsOptions
 from prober.reasons import Layer, Reason
 
 __all__ = [
+    "NO_WISHES",
     "PAIR",
+    "BaselineSettings",
     "BasicAuth",
+    "Budget",
     "DnsOptions",
     "Duration",
     "Expect",
@@ -43,6 +48,7 @@ __all__ = [
     "NotADuration",
     "Options",
     "Profile",
+    "RecordOptions",
     "ResolverOptions",
     "Said",
     "Secret",

@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
-_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h|d)")
+_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class NotADuration(ValueError):
@@ -20,7 +20,7 @@ class NotADuration(ValueError):
 
 
 def parse_duration(value: object) -> float:
-    """Seconds of `250ms`, `5s`, `1m`, `1.5h`; NotADuration for anything else (bare numbers included)."""
+    """Seconds of `250ms`, `5s`, `1m`, `1.5h`, `14d`; NotADuration for anything else (bare numbers included)."""
     if isinstance(value, float) and not isinstance(value, bool):
         return value  # already seconds: built in Python, YAML numbers never reach here (config refuses them)
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -39,11 +39,8 @@ def refuse_boolean(value: object) -> object:
 Whole = Annotated[int, BeforeValidator(refuse_boolean)]
 
 
-Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION.pattern}$", "examples": ["250ms", "5s", "1m"]}),
-]
+DURATION_SCHEMA = {"type": "string", "pattern": rf"^{_DURATION.pattern}$", "examples": ["250ms", "5s", "1m"]}
+Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(DURATION_SCHEMA)]
 
 
 class Options(BaseModel):

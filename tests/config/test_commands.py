@@ -78,6 +78,40 @@ def test_plan_of_a_bad_file_is_its_problems(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr() == ("", f"{path}:1:1: probes: required key is missing\n")
 
 
+_TAIL = 'The first one, "first", is recorded by itself after 24 h in health.'
+
+
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        ("", "Baselines: of 1 of 2 cells, hours kept for 14 days, metrics of what is not as it was."),
+        ("baseline: {enabled: false}", "No baselines: baseline.enabled is false."),
+        (
+            "baseline: {metrics: all, retention: 36h, record: {after: 24h, label: first}}",
+            f"Baselines: of 1 of 2 cells, hours kept for 36 h, metrics of every layer. {_TAIL}",
+        ),
+    ],
+)
+def test_plan_says_what_is_remembered(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, block: str, says: str
+) -> None:
+    path = tmp_path / "probes.yaml"
+    path.write_text(f"""{block}
+targets: {{a: "icmp://192.0.2.1"}}
+probes: [{{name: x, kind: icmp, targets: [a]}}, {{name: y, kind: icmp, targets: [a], baseline: false}}]
+""")
+    assert run(plan_command, str(path), "--family", "ipv4") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == says
+
+
+def test_plan_as_json_says_what_is_remembered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(plan_command, str(GOOD / "budget.yaml"), "-o", "json", "--family", "ipv4") == 0
+    assert json.loads(capsys.readouterr().out)["baseline"] == {
+        "enabled": True, "retention": 2592000.0, "metrics": "all", "record": {"after": 604800.0, "label": "first"},
+        "cells": 4,
+    }  # fmt: skip
+
+
 def test_plan_refuses_a_label_without_a_value(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run(plan_command, "--label", "app")

@@ -12,8 +12,8 @@ import yaml
 from prober.config.editor import json_schema
 from prober.config.load import load, load_text
 from prober.config.matrix import expand
-from prober.config.schema import Budget
 from prober.model import Cell, Vantage
+from prober.options import Budget
 from prober.reasons import Family, Layer
 
 HERE = Path(__file__).parent / "good"
@@ -55,6 +55,9 @@ def test_a_good_file_fits_the_schema_for_editors(path: Path) -> None:
         {"probes": [{"name": "x", "kind": "http", "intervall": "5s"}]},
         {"probes": [{"name": "x", "kind": "http", "interval": 5}]},
         {"probes": [{"name": "${X}", "kind": "http"}]},
+        {"probes": [{"name": "x", "kind": "http", "budget": {"tcp": {"p98": "5ms"}}}]},
+        {"probes": [{"name": "x", "kind": "http", "budget": {"tcp": {}}}]},
+        {"probes": [{"name": "x", "kind": "http"}], "baseline": {"record": {"after": "48h"}}},
         {"probes": [{"name": "x", "kind": "http"}], "targets": {"a b": "https://x"}},
         {"probes": [{"name": "x", "kind": "http"}], "targets": {"a": {"paths": {"p": {"families": ["ipv4"]}}}}},
     ],
@@ -70,6 +73,7 @@ def test_the_schema_for_editors_describes_the_keys() -> None:
     assert definitions["Include"]["properties"]["server"]
     assert definitions["IcmpOptions"]["properties"]["gap"]["description"] == "Time between two requests of a train."
     assert definitions["Defaults"]["properties"]["interval"]["default"] == "15s"
+    assert definitions["BaselineSettings"]["properties"]["retention"]["default"] == "14d"
 
 
 def test_the_hash_is_that_of_the_bytes() -> None:

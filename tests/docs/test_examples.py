@@ -12,7 +12,7 @@ from prober.config.load import load_text
 from prober.export.selfmetrics import SelfMetrics
 from prober.export.series import FAMILIES
 from prober.model import Vantage
-from prober.options import KindOptions, Options
+from prober.options import BaselineSettings, KindOptions, Options, RecordOptions
 from prober.reasons import COMMON_FAILURES, REASONS, SKIPS
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +44,7 @@ def test_there_are_examples() -> None:
 def test_every_key_is_in_the_reference() -> None:
     models: list[type[Options]] = [schema.ConfigFile, schema.TargetEntry, schema.PathEntry, schema.Endpoints]
     models += [schema.ProbeEntry, schema.Matrix, schema.Vantages, schema.Exclude, schema.Expect]
+    models += [BaselineSettings, RecordOptions]
     models += [type(getattr(KindOptions(), block)) for block in KindOptions.model_fields]
     keys = {key for model in models for key in model.model_fields}
     assert [key for key in sorted(keys) if not re.search(rf"`(?:\w+\.)?{key}`|`?\b{key}:", CONFIGURATION)] == []

@@ -13,6 +13,7 @@ from prober.config.errors import ConfigError
 from prober.engine import loading
 from prober.engine.loading import read_matrix
 from prober.model import Vantage
+from prober.options import BaselineSettings, RecordOptions
 
 VANTAGE = Vantage("node-a")
 ONE = """
@@ -118,3 +119,14 @@ def test_where_no_process_can_be_had_it_is_loaded_here(
     path.write_text(TWO)
     assert read_matrix(path, VANTAGE, before).cells[0] is before.cells[0]
     assert "no process to load the configuration in" in caplog.text
+
+
+def test_what_is_said_of_baselines_comes_along_and_changes_with_the_file(path: Path) -> None:
+    before = read_matrix(path, VANTAGE)
+    said = "baseline: {retention: 3d, metrics: all, record: {label: first}}"
+    path.write_text(said + ONE.replace("kind: tcp", "kind: tcp, baseline: false"))
+    after = read_matrix(path, VANTAGE, before)
+    assert before.baseline == BaselineSettings()
+    record = RecordOptions(after=48 * 3600.0, label="first")
+    assert after.baseline == BaselineSettings(retention=3 * 86400.0, metrics="all", record=record)
+    assert ({c.baseline for c in before.cells}, {c.baseline for c in after.cells}) == ({True}, {False})
