@@ -133,6 +133,8 @@ def _http(run: Run, evidence: Mapping[str, Any]) -> Facts:
     yield f"cache {evidence['cache']}" if evidence.get("cache") else ""
     if "first_byte" in run.phases:
         yield f"first byte {human_seconds(run.phases['first_byte'])}"
+    if "network" in run.phases:
+        yield f"{human_seconds(run.phases['network'])} of it network and queues"
 
 
 def _grpc(_run: Run, evidence: Mapping[str, Any]) -> Facts:

@@ -213,6 +213,7 @@ def _answers(facts: Facts) -> dict[str, str]:
         "request": f"{http.method} {facts.cell.resource}",
         "location": str(evidence.get("location") or "nowhere"),
         "front_end": _front_end(evidence),
+        "spent": _spent(facts.run.phases),
         "held": human_seconds(evidence.get("held_seconds") or 0.0),
         "failing": f" (failing: {failing})" if failing else "",
         "http_version": f"HTTP/{version}" if version else "another version",
@@ -226,6 +227,14 @@ def _answers(facts: Facts) -> dict[str, str]:
         "grpc_status": str(evidence.get("grpc_status") or "an error"),
         "message": f": {evidence['message']}" if evidence.get("message") else "",
     }
+
+
+def _spent(phases: Mapping[str, float]) -> str:
+    """Where the wait for the answer was, as far as the front end tells it."""
+    if "network" not in phases:
+        return ""
+    behind, between = human_seconds(phases["upstream"]), human_seconds(phases["network"])
+    return f" ({behind} behind the front end, {between} in the network and in queues)"
 
 
 def _status(status: object) -> str:

@@ -19,8 +19,8 @@ from prober.reasons import COMMON_FAILURES, REASONS, SKIPS, Kind, Layer, Reason,
 BUCKETS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
-#: The parts of the http layer, in the order of their happening.
-PHASES = ("request", "first_byte", "upstream", "transfer")
+#: The parts of the http layer. `upstream` and `network` lie within the first two, where the front end tells them apart.
+PHASES = ("request", "first_byte", "upstream", "network", "transfer")
 #: `result` of a run; `internal` is a run that failed through the prober itself, or was cancelled by it.
 RUN_RESULTS = ("ok", "failed", "internal")
 

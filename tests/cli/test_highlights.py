@@ -94,3 +94,9 @@ def test_what_this_place_cannot_do_outweighs_what_targets_do(runs: Any, code: in
 
 def test_a_good_run_says_nothing_against_this_place() -> None:
     assert not unfit(RUN)
+
+
+def test_time_that_the_front_end_does_not_account_for_is_told_beside_the_first_byte() -> None:
+    run = replace(RUN, phases={"request": 0.0, "first_byte": 0.015, "upstream": 0.012, "network": 0.003})
+    facts = highlights(run, Outcome(Layer.HTTP, Result.OK, 0.016, None, {}))
+    assert facts == ("first byte 15.0 ms", "3.0 ms of it network and queues")

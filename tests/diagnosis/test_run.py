@@ -158,6 +158,17 @@ def test_a_layer_over_its_budget_is_slow_and_the_layers_below_it_are_fine() -> N
     assert len(found.ruled_out) == 1
 
 
+def test_a_slow_answer_says_how_much_of_it_was_behind_the_front_end_where_that_is_told() -> None:
+    cell = make_cell(Kind.HTTP, "http", "api.example", 80, budget={"http": 0.001})
+    run = a_run(cell, address="192.0.2.5", dns=HELD, tcp=HELD, http=HELD)
+    found = explain(replace(run, phases={"request": 0.0, "first_byte": 0.001, "upstream": 0.0008, "network": 0.0002}))
+    assert found is not None
+    assert found.says == (
+        "192.0.2.5:80 answers GET / well, but takes 1.1 ms (800 µs behind the front end, 200 µs in the network and in "
+        "queues): the budget is 1.0 ms."
+    )
+
+
 def test_a_run_over_its_whole_budget_blames_the_slowest_layer() -> None:
     cell = make_cell(Kind.TCP, "tcp", "db.example", 5432, budget={"total": 0.002})
     assert "together they took more than 2.0 ms" in verdict(cell, address="192.0.2.5", dns=HELD, tcp=HELD).says

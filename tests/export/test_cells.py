@@ -142,9 +142,9 @@ def test_http_phases_are_observed_where_the_layer_held() -> None:
     watched.fire(replace(failed_run(HTTPS, Layer.HTTP, Reason.STATUS), phases=phases))
     sums = {
         phase: watched.value("prober_http_phase_duration_seconds_sum", HTTPS, phase=phase)
-        for phase in ("request", "first_byte", "upstream", "transfer")
+        for phase in ("request", "first_byte", "upstream", "network", "transfer")
     }
-    assert sums == {**phases, "upstream": 0.0}
+    assert sums == {**phases, "upstream": 0.0, "network": 0.0}
     assert watched.value("prober_http_phase_duration_seconds_count", HTTPS, phase="upstream") == 0
 
 

@@ -27,7 +27,7 @@ HTTPS_RUNS = [
             Layer.DNS: {"queries": 8, "wasted_seconds": 0.0003},
             Layer.TLS: {"not_after_timestamp": 1795341600.0},
         },
-        phases={"request": 0.0001, "first_byte": 0.03, "upstream": 0.028, "transfer": 0.0009},
+        phases={"request": 0.0001, "first_byte": 0.03, "upstream": 0.028, "network": 0.0021, "transfer": 0.0009},
     ),
     failed_run(HTTPS, Layer.TLS, Reason.EXPIRED, seconds=0.005),
 ]

@@ -55,6 +55,7 @@ async def test_the_phases_are_disjoint_and_make_up_the_layers_time() -> None:
     run = await once(handler)
     phases = dict(run.phases)
     assert phases.pop("upstream") == 0.037
+    assert phases.pop("network") == max(0.0, phases["request"] + phases["first_byte"] - 0.037)
     assert list(phases) == ["request", "first_byte", "transfer"]
     assert sum(phases.values()) == pytest.approx(http(run).seconds, abs=1e-4)
     assert phases["transfer"] >= 0.045

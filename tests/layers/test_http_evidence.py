@@ -175,6 +175,12 @@ async def test_envoys_fields_and_flag_are_evidence_of_a_bad_answer() -> None:
     assert run.phases["upstream"] == 0.012
 
 
+@pytest.mark.parametrize("said", [0, 86_400_000])
+async def test_what_the_front_end_does_not_account_for_is_the_networks_and_never_below_nothing(said: int) -> None:
+    run = await once(says(response("200 OK", b"", "Server: envoy", f"X-Envoy-Upstream-Service-Time: {said}")))
+    assert run.phases["network"] == (0.0 if said else run.phases["request"] + run.phases["first_byte"])
+
+
 @pytest.mark.parametrize(("timing", "upstream"), [
     ("cdn-cache;desc=HIT, edge;dur=1, origin;dur=12.5", 0.0125),
     ("upstream;desc=\"app\";dur=3", 0.003),
@@ -185,6 +191,7 @@ async def test_envoys_fields_and_flag_are_evidence_of_a_bad_answer() -> None:
 async def test_server_timing_tells_the_upstream_phase(timing: str, upstream: float | None) -> None:
     run = await once(says(response("200 OK", b"", f"Server-Timing: {timing}")))
     assert run.phases.get("upstream") == upstream
+    assert ("network" in run.phases) is (upstream is not None)
     assert http(run).evidence["server_timing"] == timing
 
 

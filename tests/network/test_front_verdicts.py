@@ -90,4 +90,8 @@ def test_envoy_tells_how_long_what_is_behind_it_took(lab: LabProcess) -> None:
     assert len(slow) == len(plan.SERVICE_NETWORKS)
     for run in slow:
         assert run["blame"] == {"layer": "http", "reason": "over_budget"}
-        assert 0.4 <= run["phases"]["upstream"] <= run["phases"]["first_byte"] + 0.001
+        phases = run["phases"]
+        assert 0.4 <= phases["upstream"] <= phases["first_byte"] + 0.001
+        left = phases["request"] + phases["first_byte"] - phases["upstream"]
+        assert phases["network"] == pytest.approx(max(0.0, left), abs=2e-6)
+        assert phases["network"] < phases["upstream"], "the time is the application's, and that is told"

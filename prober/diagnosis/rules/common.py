@@ -50,7 +50,7 @@ _SLOW = {
         "4096 against ECDSA, a chain larger than 10 segments, one more round trip for a HelloRetryRequest.",
     ),
     Layer.HTTP: _Texts(
-        "{where} answers {request} well, but takes {took}: the budget is {budget}.",
+        "{where} answers {request} well, but takes {took}{spent}: the budget is {budget}.",
         "The phases tell: a late first byte is the application or what it waits for (x-envoy-upstream-service-time, "
         "if sent), a long transfer is size or the path. The Pod path tells what front ends add; CPU throttling is the "
         "usual suspect.",

@@ -78,9 +78,19 @@ def _keep(ascent: Ascent, record: Record) -> None:
         evidence["envoy"] = envoy
     if not seen.isdisjoint(_OF_CACHES):
         _note_cache(ascent, record)
-    upstream = _upstream(record) if envoy or b"server-timing" in seen else None
-    if upstream is not None:
-        ascent.phases["upstream"] = upstream
+    if envoy or b"server-timing" in seen:
+        _note_upstream(ascent, record)
+
+
+def _note_upstream(ascent: Ascent, record: Record) -> None:
+    """What the front end accounts for, and what is left of the wait: the network's and that of queues."""
+    upstream, phases = _upstream(record), ascent.phases
+    if upstream is None:
+        return
+    phases["upstream"] = upstream
+    if "first_byte" in phases:
+        waited = phases.get("request", 0.0) + phases["first_byte"]
+        phases["network"] = max(0.0, waited - upstream)  # Envoy's is in whole milliseconds
 
 
 def _note_cache(ascent: Ascent, record: Record) -> None:
