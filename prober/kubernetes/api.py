@@ -1,7 +1,7 @@
 """The API server as a client of it: one verified connection per request, lists and watches as JSON.
 
 Token and CA are read anew for each connection: both are rotated. The token is sent only to a server whose
-certificate has been verified.
+certificate has been verified; `kubectl proxy` on http gets none.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
 
 from prober import __version__
 from prober.addresses import is_literal
+from prober.units import host_port
 from prober.wire.http import Call, Fields, HttpBroken, HttpClient, Record
 from prober.wire.stream import Stream
 from prober.wire.tcp import open_tcp
@@ -31,6 +33,11 @@ MAX_LIST: Final = 64 * 1024 * 1024
 MAX_EVENT: Final = 8 * 1024 * 1024
 #: Seconds until a list has to be complete, or a watch begun.
 PATIENCE: Final = 15.0
+#: Items asked for at once, and how often a list is begun anew whose place in it is gone.
+PAGE: Final = 500
+_BEGINNINGS: Final = 3
+#: The status of a version, or of a place in a list, that is not kept any more.
+GONE: Final = 410
 
 
 class ApiError(Exception):
@@ -44,13 +51,17 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApiAccess:
-    """Where the API server is, and the files that identify both sides. `tls` false is for tests alone."""
+    """Where the API server is, and the files that identify both sides. `tls` false is for `kubectl proxy` and tests.
+
+    No `token_file` asks without a token, no `ca_file` trusts the system's bundle. `base` comes before every path.
+    """
 
     host: str
     port: int
-    token_file: Path = _MOUNT / "token"
-    ca_file: Path = _MOUNT / "ca.crt"
+    token_file: Path | None = _MOUNT / "token"
+    ca_file: Path | None = _MOUNT / "ca.crt"
     tls: bool = True
+    base: str = ""
 
     @classmethod
     def in_cluster(cls, environment: Mapping[str, str] = os.environ) -> ApiAccess | None:
@@ -64,10 +75,33 @@ class ApiAccess:
         files = Path(described["token_file"]), Path(described["ca_file"])
         return cls(described["host"], described["port"], *files)
 
+    @classmethod
+    def from_url(cls, url: str, token_file: Path | None = None, ca_file: Path | None = None) -> ApiAccess:
+        """`http://127.0.0.1:8001` beside `kubectl proxy`, or `https://…`; a path in it comes before all others.
+
+        ValueError, with what would be right, for what is no such URL, and for a token that would go unencrypted.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(f"{url!r} is no URL: {error}") from error
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is no URL of an API server: write http://127.0.0.1:8001 or https://host:6443")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError(f"a user, a query or a fragment has no place in {parts.scheme}://{parts.hostname}")
+        tls = parts.scheme == "https"
+        if not tls and (token_file is not None or ca_file is not None):
+            raise ValueError("a token and a CA are for https:// alone; kubectl proxy on http:// needs neither")
+        for file in (token_file, ca_file):
+            if file is not None and not file.is_file():
+                raise ValueError(f"{file}: there is no such file")
+        return cls(parts.hostname, port or (443 if tls else 80), token_file, ca_file, tls, parts.path.rstrip("/"))
+
     @property
     def authority(self) -> str:
         """`host:port`, IPv6 in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 class ApiClient:
@@ -86,6 +120,29 @@ class ApiClient:
                 record.body += piece
             return json.loads(record.body)
 
+    async def get_items(self, path: str, **query: str) -> list[Any]:
+        """All items of the list at `path`, page after page. One that took too long for its pages is begun anew."""
+        for _ in range(_BEGINNINGS):
+            try:
+                return await self._pages(path, query)
+            except ApiError as error:
+                if error.status != GONE:
+                    raise
+        raise ApiError(f"the list of {path} ended {_BEGINNINGS} times before it was complete", GONE)
+
+    async def _pages(self, path: str, query: Mapping[str, str]) -> list[Any]:
+        items: list[Any] = []
+        place = ""
+        while True:
+            asked = {**query, "limit": PAGE, **({"continue": place} if place else {})}
+            page = await self.get(f"{path}?{urlencode(asked)}")
+            if not isinstance(page, dict):
+                raise ApiError(f"{path} is no list")
+            items += page.get("items") or ()
+            place = (page.get("metadata") or {}).get("continue") or ""
+            if not place:
+                return items
+
     @asynccontextmanager
     async def watch(self, target: str, seconds: float) -> AsyncIterator[AsyncIterator[Any]]:
         """The events of the watch at `target` as they come, until it ends; ApiError after `seconds`."""
@@ -100,7 +157,7 @@ class ApiClient:
     @asynccontextmanager
     async def _open(self, target: str, record: Record) -> AsyncIterator[AsyncIterator[bytes]]:
         access = self.access
-        call = Call("GET", "https" if access.tls else "http", access.authority, target, self._fields())
+        call = Call("GET", "https" if access.tls else "http", access.authority, access.base + target, self._fields())
         stream = await self._connect()
         try:
             async with self._http.open(call, stream, "1.1", record) as pieces:
@@ -117,8 +174,9 @@ class ApiClient:
             (b"accept", b"application/json"),
             (b"connection", b"close"),
         ]
-        if self.access.token_file.exists():
-            token = self.access.token_file.read_text(encoding="utf-8").strip()
+        file = self.access.token_file
+        if file is not None and file.exists():
+            token = file.read_text(encoding="utf-8").strip()
             fields.append((b"authorization", f"Bearer {token}".encode()))
         return fields
 

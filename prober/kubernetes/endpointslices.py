@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from prober.kubernetes.api import ApiAccess, ApiClient, ApiError
+from prober.kubernetes.api import GONE, ApiAccess, ApiClient, ApiError
 from prober.kubernetes.slices import NoSuchPort, Slice, addresses, parse_slice
 from prober.model import ServiceRef
 from prober.reasons import Family
@@ -30,9 +30,8 @@ BACKOFF: Final = (0.2, 30.0)
 FIRST_ANSWERS: Final = 5.0
 #: An orderly end of a watch that came sooner than this many seconds counts as a failure.
 _TOO_SOON: Final = 1.0
-_GONE: Final = 410
 #: 4xx answers that will do better the next time.
-_PASSING: Final = frozenset({_GONE, 408, 429})
+_PASSING: Final = frozenset({GONE, 408, 429})
 
 Key = tuple[str, str]
 
@@ -167,7 +166,7 @@ class EndpointSlices:
     def _note(self, service: _Service, error: ApiError) -> None:
         """Remember a failure, and log it when it is new."""
         service.failures += 1
-        if error.status == _GONE:
+        if error.status == GONE:
             service.version = None
             return
         service.refused = error.status is not None and 400 <= error.status < 500 and error.status not in _PASSING

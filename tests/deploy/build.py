@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 OVERLAYS = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
 #: Components for the user to add, alone and together (disruptionbudget is already in where it belongs).
-COMPONENTS = [(), ("endpointslices",), ("podmonitor",), ("endpointslices", "podmonitor")]
+COMPONENTS = [(), ("endpointslices",), ("podmonitor",), ("nodes",), ("endpointslices", "podmonitor", "nodes")]
 
 Manifest = dict[str, Any]
 

@@ -145,14 +145,31 @@ def test_a_pod_monitor_takes_the_place_of_the_scrape_annotations(tmp_path: Path,
         assert monitor["podMetricsEndpoints"][0]["port"] == template["spec"]["containers"][0]["ports"][0]["name"]
 
 
-def test_the_role_for_endpointslices_reads_and_nothing_else(tmp_path: Path) -> None:
-    manifests = build_with(tmp_path, "default", ("endpointslices",), namespace="probing")
-    assert one(manifests, "ClusterRole")["rules"] == [
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]}
-    ]
-    (subject,) = one(manifests, "ClusterRoleBinding")["subjects"]
+@pytest.mark.parametrize(("component", "rule"), [
+    ("endpointslices",
+     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]}),
+    ("nodes", {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list"]}),
+])  # fmt: skip
+def test_a_role_reads_what_it_is_for_and_nothing_else(tmp_path: Path, component: str, rule: dict[str, Any]) -> None:
+    manifests = build_with(tmp_path, "default", (component,), namespace="probing")
+    assert one(manifests, "ClusterRole")["rules"] == [rule]
+    binding = one(manifests, "ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == one(manifests, "ClusterRole")["metadata"]["name"]
+    (subject,) = binding["subjects"]
     account = one(manifests, "ServiceAccount")["metadata"]
     assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"]) == ("prober", "probing")
+
+
+def test_revisions_of_daemonsets_are_read_in_one_namespace_by_the_account_of_the_prober() -> None:
+    """Whoever lists Pods sees their whole specification: a Role, and where the DaemonSets are."""
+    manifests = build(DEPLOY / "components" / "nodes" / "daemonsets")
+    assert {m["kind"] for m in manifests} == {"Role", "RoleBinding"}
+    assert {m["metadata"]["namespace"] for m in manifests} == {"kube-system"}
+    allowed = {(rule["apiGroups"][0], *rule["resources"], *rule["verbs"]) for rule in one(manifests, "Role")["rules"]}
+    assert allowed == {("apps", "daemonsets", "get"), ("apps", "controllerrevisions", "list"), ("", "pods", "list")}
+    (subject,) = one(manifests, "RoleBinding")["subjects"]
+    account = one(built("default"), "ServiceAccount")["metadata"]
+    assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
 
 
 def test_another_namespace_is_one_line() -> None:

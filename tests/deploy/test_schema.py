@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
 
-from tests.deploy.build import COMPONENTS, OVERLAYS, Manifest, build_with
+from tests.deploy.build import COMPONENTS, DEPLOY, OVERLAYS, Manifest, build, build_with
 
 VERSIONS = ["1.31", "1.33", "1.35", "1.37"]
 
@@ -22,7 +23,16 @@ POD_MONITOR = {
 @pytest.mark.parametrize("components", COMPONENTS, ids="+".join)
 def test_manifests_are_valid_in_every_version(tmp_path: Path, overlay: str, components: tuple[str, ...]) -> None:
     manifests = build_with(tmp_path, overlay, components)
-    assert ("ClusterRole" in {m["kind"] for m in manifests}) is ("endpointslices" in components)
+    roles = {m["metadata"]["name"] for m in manifests if m["kind"] == "ClusterRole"}
+    assert roles == {f"prober-{component}" for component in components if component != "podmonitor"}
+    check_all(manifests)
+
+
+def test_the_role_for_daemonsets_is_valid_in_every_version() -> None:
+    check_all(build(DEPLOY / "components" / "nodes" / "daemonsets"))
+
+
+def check_all(manifests: Iterable[Manifest]) -> None:
     for manifest in manifests:
         if manifest["kind"] == "PodMonitor":
             check_pod_monitor(manifest)

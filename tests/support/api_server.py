@@ -1,4 +1,4 @@
-"""A small API server on loopback: EndpointSlices to list and to watch, and ways to make it fail."""
+"""A small API server on loopback: EndpointSlices to list and watch, nodes and DaemonSets to read, ways to fail."""
 
 from __future__ import annotations
 
@@ -29,8 +29,50 @@ def endpoint_slice(
     }
 
 
+def node(name: str, *, ready: bool = True, labels: dict[str, str] | None = None, **info: str) -> dict[str, Any]:
+    """A Node; `info` as in its status.nodeInfo (`kernelVersion`, …)."""
+    return {
+        "metadata": {"name": name, "creationTimestamp": "2026-11-20T08:00:00Z", "labels": labels or {}},
+        "status": {"nodeInfo": info, "conditions": [{"type": "Ready", "status": str(ready)}]},
+    }
+
+
+def daemonset(name: str, **labels: str) -> dict[str, Any]:
+    """A DaemonSet whose Pods have these labels."""
+    return {"metadata": {"name": name, "uid": f"uid-{name}"}, "spec": {"selector": {"matchLabels": labels}}}
+
+
+def revision_of(owner: str, revision: int, pod_hash: str, **labels: str) -> dict[str, Any]:
+    """A ControllerRevision of the DaemonSet `owner`."""
+    return {"metadata": {"name": f"{owner}-{pod_hash}", **_owned(owner, pod_hash, labels)}, "revision": revision}
+
+
+def pod_of(owner: str, on: str, pod_hash: str, /, *, ready: bool = True, **labels: str) -> dict[str, Any]:
+    """A running Pod of the DaemonSet `owner`."""
+    return {
+        "metadata": {
+            "name": f"{owner}-{on}-{pod_hash}",
+            "creationTimestamp": "2026-11-26T14:20:00Z",
+            **_owned(owner, pod_hash, labels),
+        },
+        "spec": {"nodeName": on},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": str(ready)}]},
+    }
+
+
+def _owned(owner: str, pod_hash: str, labels: dict[str, str]) -> dict[str, Any]:
+    return {
+        "labels": {**labels, "controller-revision-hash": pod_hash},
+        "ownerReferences": [{"kind": "DaemonSet", "name": owner, "uid": f"uid-{owner}", "controller": True}],
+    }
+
+
 class ApiServer:
-    """Holds slices and their history. `refuse` is answered to everything; watches from before `oldest` are gone."""
+    """Holds slices and their history. `refuse` is answered to everything; watches from before `oldest` are gone.
+
+    `objects` are further ones to read: a collection's path → its items, given out `page` at a time;
+    as many places in a list as `forget` says are gone when they are asked for.
+    """
 
     def __init__(self, *slices: dict[str, Any]) -> None:
         self.slices: dict[str, dict[str, Any]] = {}
@@ -40,6 +82,9 @@ class ApiServer:
         self.refuse: tuple[int, str] | None = None
         self.requests: list[str] = []
         self.tokens: list[str | None] = []
+        self.objects: dict[str, list[dict[str, Any]]] = {}
+        self.page = 1000
+        self.forget = 0
         self._changed = asyncio.Condition()
         self._watches: set[Peer] = set()
         for one in slices:
@@ -103,11 +148,31 @@ class ApiServer:
         if self.refuse is not None:
             code, message = self.refuse
             return await self._answer(peer, code, {"kind": "Status", "message": message, "code": code})
+        if "endpointslices" not in url.path:
+            return await self._read(peer, url.path, query)
         service = query["labelSelector"].removeprefix("kubernetes.io/service-name=")
         if "watch" in query:
             return await self._watch(peer, service, int(query["resourceVersion"]))
         items = [one for one in self.slices.values() if _service(one) == service]
         return await self._answer(peer, 200, {"metadata": {"resourceVersion": str(self.revision)}, "items": items})
+
+    async def _read(self, peer: Peer, path: str, query: dict[str, str]) -> None:
+        """One object, or a page of a collection."""
+        collection, _, name = path.rpartition("/")
+        named = [one for one in self.objects.get(collection, ()) if one["metadata"]["name"] == name]
+        if named:
+            return await self._answer(peer, 200, named[0])
+        if path not in self.objects:
+            return await self._answer(peer, 404, {"kind": "Status", "message": f"{name} not found", "code": 404})
+        if "continue" in query and self.forget:
+            self.forget -= 1
+            return await self._answer(peer, 410, {"kind": "Status", "message": "continue expired", "code": 410})
+        wanted = dict(pair.split("=", 1) for pair in query.get("labelSelector", "").split(",") if pair)
+        items = [one for one in self.objects[path] if wanted.items() <= one["metadata"].get("labels", {}).items()]
+        start = int(query.get("continue", 0))
+        end = start + min(self.page, int(query.get("limit", len(items))))
+        rest = {"continue": str(end)} if end < len(items) else {}
+        return await self._answer(peer, 200, {"metadata": rest, "items": items[start:end]})
 
     async def _answer(self, peer: Peer, code: int, body: dict[str, Any]) -> None:
         data = json.dumps(body).encode()
