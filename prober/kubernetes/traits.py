@@ -137,7 +137,6 @@ def _best(slower: list[NodeInfo], rest: list[NodeInfo]) -> Trait | None:
     for bit, node in enumerate((*slower, *rest)):
         for kind in _kinds(node):
             having[kind] = having.get(kind, 0) | 1 << bit
-    having = {kind: mask for kind, mask in having.items() if mask != everyone}
     looked_at = len({min(mask, everyone ^ mask) for mask in having.values() if _of_several(mask, everyone)})
     found = []
     for kind, mask in having.items():

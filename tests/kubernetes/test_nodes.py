@@ -152,7 +152,9 @@ class TestPods:
         evicted, waiting = pod_of("cilium", "a", "old1"), pod_of("cilium", "a", "old1")
         evicted["status"]["phase"] = "Failed"
         del waiting["spec"]["nodeName"]
-        assert self.of(evicted, waiting, pod_of("other", "a", "old1"), {"metadata": {}}) == {}
+        named = pod_of("cilium", "a", "old1")
+        named["metadata"]["ownerReferences"][0]["controller"] = False
+        assert self.of(evicted, waiting, named, pod_of("other", "a", "old1"), {"metadata": {}}) == {}
 
 
 def test_the_newest_revision_is_that_of_the_highest_number_and_a_rollback_makes_an_old_one_the_newest() -> None:

@@ -69,6 +69,10 @@ def k(*kernels: str) -> list[dict[str, str]]:
      "mostly on nodes with kernel 6.12 (11 of 12, and 1 of 20 others)"),
     (k(*["6.12.5"] * 2, "6.8.0"), k("6.12.5", *["6.8.0"] * 3), None),
     (k(*["6.12.5"] * 6, *["6.8.0"] * 6), k(*["6.8.0"] * 12), None),
+    (k(*["6.12.5"] * 30), k(*["6.12.5"] * 12, *["6.8.0"] * 18), None),
+    # what every node has before labels, even where it is told by its absence
+    ([{"kernel": "6.12.5", "pool": "web"}, {"kernel": "6.13.1", "pool": "web"}] * 4, [{"pool": "db"}] * 8,
+     "on nodes without kernel 6.8"),
 ])  # fmt: skip
 def test_the_trait_is_the_one_that_separates(
     slow: list[dict[str, str]], others: list[dict[str, str]], expected: str | None
@@ -93,6 +97,8 @@ def test_nodes_of_which_nothing_is_known_are_left_aside() -> None:
     assert trait is not None
     assert (trait.says, trait.slow, trait.others) == ("on nodes with kernel 6.12", (2, 2), (0, 2))
     assert separates(["s0", "s1", "gone"], ["o0", "o1"], slow) is None
+    assert separates(["s0", "gone"], ["o0", "o1"], [*slow, *others]) is None
+    assert separates(["s0", "s1"], ["o0", "unknown"], [*slow, *others]) is None
 
 
 def test_a_label_that_is_one_of_many_is_not_told_where_chance_would_give_one_as_good() -> None:
