@@ -7,6 +7,7 @@ from typing import Any
 
 from prober.model import Outcome, Run
 from prober.reasons import Kind, Layer, Reason
+from prober.round_trips import trips_of
 from prober.units import human_bytes, human_seconds
 
 Facts = Iterator[str]
@@ -21,7 +22,9 @@ def highlights(run: Run, outcome: Outcome) -> tuple[str, ...]:
         return (f"{ready} ready endpoint{'s' if ready != 1 else ''}",) if ready else ("literal address",)
     if outcome.reason is Reason.SKIPPED_BELOW:
         return ("not reached",)
-    return tuple(fact for fact in _LAYERS[outcome.layer](run, outcome.evidence) if fact) + tuple(_common(outcome))
+    own = tuple(fact for fact in _LAYERS[outcome.layer](run, outcome.evidence) if fact)
+    trips = trips_of(run, outcome)
+    return (*own, *((str(trips),) if trips is not None and trips.count > 1 else ()), *_common(outcome))
 
 
 def _common(outcome: Outcome) -> Facts:

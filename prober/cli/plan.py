@@ -5,22 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from prober.config.errors import ConfigError
 from prober.config.load import load
 from prober.config.matrix import expand
-from prober.config.plan import ASSUMPTIONS, Plan, Rate, plan
+from prober.config.plan import ASSUMPTIONS, Plan, Rate, floor_of, plan
 from prober.kubernetes.vantage import find_vantage
 from prober.model import Cell, Vantage
 from prober.options import BaselineSettings
-from prober.reasons import Family
+from prober.reasons import Family, Layer
 from prober.units import human_span
 
 #: `baseline.metrics` → what has series.
 _SHOWN = {"alarming": "what is not as it was", "all": "every layer"}
+#: Paths that are named on one line.
+_PATHS = 6
 VALID, INVALID = 0, 2
 _HEAD = ("probe", "cells", "probes/s", "packets/s", "connections/s", "series")
 
@@ -52,9 +54,11 @@ def run(args: argparse.Namespace) -> int:
     watched = sum(cell.baseline for cell in cells) if config.baseline.enabled else 0
     if args.output == "json":
         baseline = {**config.baseline.model_dump(), "cells": watched}
-        print(json.dumps({**_as_json(vantage, made, series), "baseline": baseline}, indent=2))
+        whole = {**_as_json(vantage, made, series), "round_trips": _trips_as_json(cells), "baseline": baseline}
+        print(json.dumps(whole, indent=2))
     else:
         print(_as_text(vantage, made, series))
+        print("\n".join(_trips_as_text(cells)))
         print(f"\n{_baselines(config.baseline, watched, len(cells))}")
     return VALID
 
@@ -69,6 +73,48 @@ def _baselines(settings: BaselineSettings, watched: int, cells: int) -> str:
         return said
     after = human_span(settings.record.after)
     return f'{said} The first one, "{settings.record.label}", is recorded by itself after {after} in health.'
+
+
+@dataclass(frozen=True, slots=True)
+class _Floor:
+    """What a run on one path waits for: round trips by layer, and how many more the whole search list would take."""
+
+    layers: Mapping[str, int]
+    more: int
+
+    @classmethod
+    def of(cls, cell: Cell) -> _Floor:
+        above, (fewest, most) = floor_of(cell)
+        name = {Layer.DNS.value: fewest} if most else {}
+        return cls({**name, **{trips.layer.value: trips.count for trips in above}}, most - fewest)
+
+    def __str__(self) -> str:
+        layers = ", ".join(f"{layer} {count}" for layer, count in self.layers.items())
+        more = f", up to {self.more} more for the search list" if self.more else ""
+        return f"{sum(self.layers.values())} ({layers}){more}"
+
+
+def _floors(cells: Sequence[Cell]) -> dict[tuple[str, str, str], _Floor]:
+    """By probe, target and path; both families wait alike."""
+    return {(cell.probe, cell.target, cell.path): _Floor.of(cell) for cell in cells}
+
+
+def _trips_as_json(cells: Sequence[Cell]) -> list[dict[str, object]]:
+    return [
+        {"probe": probe, "target": target, "path": path, "count": sum(floor.layers.values()), **asdict(floor)}
+        for (probe, target, path), floor in _floors(cells).items()
+    ]
+
+
+def _trips_as_text(cells: Sequence[Cell]) -> Iterator[str]:
+    """What waits alike stands on one line."""
+    alike: dict[str, list[str]] = {}
+    for place, floor in _floors(cells).items():
+        alike.setdefault(str(floor), []).append("/".join(place))
+    yield "\nRound trips that a run waits for, at least (full handshakes, TLS 1.3 where it is allowed):"
+    for text, paths in alike.items():
+        rest = f" and {len(paths) - _PATHS} more" if len(paths) > _PATHS else ""
+        yield f"- {text}: {', '.join(paths[:_PATHS])}{rest}"
 
 
 def _label(text: str) -> tuple[str, str]:

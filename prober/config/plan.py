@@ -9,6 +9,7 @@ from prober.addresses import is_literal, literal_family, parse_server
 from prober.model import Cell
 from prober.options import PAIR, Profile
 from prober.reasons import Kind, Layer
+from prober.round_trips import Trips, expected, per_query
 
 #: Packets of one layer when all goes well, both directions, acknowledgements counted. Retransmissions are not.
 PACKETS: Mapping[Layer, int] = {
@@ -97,17 +98,30 @@ def rate_of(cell: Cell) -> Rate:
 
 def _queries(cell: Cell) -> tuple[int, str]:
     """Questions of one run, every server's counted, and the transport they take."""
+    names, transport = _names(cell)
+    return names * (_questions(cell) if cell.kind is Kind.DNS else 1) * _asked_at_once(cell), transport
+
+
+def _names(cell: Cell) -> tuple[int, str]:
+    """Names that one run asks for at most, one after the other, and the transport that their questions take."""
     resolver, endpoint = cell.options.resolver, cell.endpoint
     if cell.kind is Kind.DNS:
         asked = cell.options.dns.transport
         transport = resolver.transport if asked == "udp" else asked
         searched = cell.options.dns.search if cell.options.dns.search is not None else not endpoint.host
-        names = _tried(cell, endpoint.resource) if searched else 1
-        return names * _questions(cell) * _asked_at_once(cell), transport
+        return _tried(cell, endpoint.resource) if searched else 1, transport
     host = endpoint.first_hop[0]
     if endpoint.service is not None or is_literal(host):
         return 0, resolver.transport
-    return _tried(cell, host) * _asked_at_once(cell), resolver.transport
+    return _tried(cell, host), resolver.transport
+
+
+def floor_of(cell: Cell) -> tuple[tuple[Trips, ...], tuple[int, int]]:
+    """The round trips that every run of `cell` waits for: those of each layer above dns, and for its name the fewest
+    and the most (the whole search list)."""
+    names, transport = _names(cell)
+    each = per_query(transport)
+    return expected(cell), (min(names, 1) * each, names * each)
 
 
 def _questions(cell: Cell) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from prober.model import Cell, Outcome, Run
 from prober.reasons import Family, Kind, Layer
+from prober.round_trips import of_distance
 from prober.units import host_port, human_seconds, human_span
 
 #: Where Services of type NodePort have their ports if nothing else is set (`--service-node-port-range`).
@@ -213,7 +214,7 @@ def _answers(facts: Facts) -> dict[str, str]:
         "request": f"{http.method} {facts.cell.resource}",
         "location": str(evidence.get("location") or "nowhere"),
         "front_end": _front_end(evidence),
-        "spent": _spent(facts.run.phases),
+        "spent": _spent(facts),
         "held": human_seconds(evidence.get("held_seconds") or 0.0),
         "failing": f" (failing: {failing})" if failing else "",
         "http_version": f"HTTP/{version}" if version else "another version",
@@ -229,12 +230,14 @@ def _answers(facts: Facts) -> dict[str, str]:
     }
 
 
-def _spent(phases: Mapping[str, float]) -> str:
-    """Where the wait for the answer was, as far as the front end tells it."""
-    if "network" not in phases:
-        return ""
-    behind, between = human_seconds(phases["upstream"]), human_seconds(phases["network"])
-    return f" ({behind} behind the front end, {between} in the network and in queues)"
+def _spent(facts: Facts) -> str:
+    """Where a layer's time went, as far as the front end and the round trip of tcp tell it."""
+    phases = facts.run.phases if facts.outcome.layer is Layer.HTTP else {}
+    told = [of_distance(facts.run, facts.outcome)]
+    if "network" in phases:
+        behind, between = human_seconds(phases["upstream"]), human_seconds(phases["network"])
+        told.insert(0, f"{behind} behind the front end, {between} in the network and in queues")
+    return f" ({said})" if (said := "; ".join(filter(None, told))) else ""
 
 
 def _status(status: object) -> str:

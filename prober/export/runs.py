@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from prober.export.reproduce import reproduce
 from prober.model import Outcome, Run, Vantage, Verdict
+from prober.round_trips import trips_of
 from prober.units import rfc3339
 
 
@@ -14,7 +15,8 @@ def run_as_dict(run: Run, vantage: Vantage | None) -> dict[str, object]:
     """`run` as one JSON object; `vantage` is null where it is not known.
 
     Times are seconds rounded to the microsecond, `started_at` is RFC 3339 in UTC. `phases` is there only where
-    the http layer got far enough to have any, `hops` only where redirects were followed.
+    the http layer got far enough to have any, `hops` only where redirects were followed, a layer's `round_trips` where
+    it held and they are known.
     """
     shown: dict[str, object] = {
         "probe": run.cell.probe,
@@ -29,7 +31,7 @@ def run_as_dict(run: Run, vantage: Vantage | None) -> dict[str, object]:
         "address": run.address,
         "port": run.port,
         "blame": None if run.blame is None else {"layer": run.blame.layer.value, "reason": run.blame.reason.value},
-        "layers": [_layer(outcome) for outcome in run.outcomes],
+        "layers": [_layer(run, outcome) for outcome in run.outcomes],
     }
     if run.phases:
         shown["phases"] = {name: round(seconds, 6) for name, seconds in run.phases.items()}
@@ -64,11 +66,14 @@ def _vantage(vantage: Vantage) -> dict[str, object]:
     return {"name": vantage.name, "node": vantage.node, "zone": vantage.zone, "region": vantage.region}
 
 
-def _layer(outcome: Outcome) -> dict[str, object]:
-    return {
+def _layer(run: Run, outcome: Outcome) -> dict[str, object]:
+    shown: dict[str, object] = {
         "layer": outcome.layer.value,
         "result": outcome.result.value,
         "seconds": None if outcome.seconds is None else round(outcome.seconds, 6),
         "reason": None if outcome.reason is None else outcome.reason.value,
         "evidence": dict(outcome.evidence),
     }
+    if (trips := trips_of(run, outcome)) is not None:
+        shown["round_trips"] = trips.count
+    return shown

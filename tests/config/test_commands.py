@@ -78,6 +78,32 @@ def test_plan_of_a_bad_file_is_its_problems(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr() == ("", f"{path}:1:1: probes: required key is missing\n")
 
 
+def test_plan_says_what_a_run_waits_for_on_each_path(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "probes.yaml"
+    path.write_text("""
+targets:
+  web:
+    paths:
+      ingress: {url: "https://api.example.com./", proxy: "http://192.0.2.9:3128"}
+      edge: https://api.example.com/
+      service: http://10.96.0.7/
+      other: http://10.96.0.8/
+probes: [{name: web, kind: http, targets: [web]}]
+""")
+    assert run(plan_command, str(path), "--family", "ipv4") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if ": web/" in line]
+    assert lines == [
+        "- 4 (tcp 1, proxy 1, tls 1, http 1): web/web/ingress",
+        "- 4 (dns 1, tcp 1, tls 1, http 1), up to 3 more for the search list: web/web/edge",
+        "- 2 (tcp 1, http 1): web/web/service, web/web/other",
+    ]
+    assert run(plan_command, str(path), "--family", "ipv4", "-o", "json") == 0
+    assert json.loads(capsys.readouterr().out)["round_trips"][1] == {
+        "probe": "web", "target": "web", "path": "edge", "count": 4, "more": 3,
+        "layers": {"dns": 1, "tcp": 1, "tls": 1, "http": 1},
+    }  # fmt: skip
+
+
 _TAIL = 'The first one, "first", is recorded by itself after 24 h in health.'
 
 

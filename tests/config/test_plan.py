@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prober.config.plan import Rate, plan, rate_of
+from prober.config.plan import Rate, floor_of, plan, rate_of
 from prober.config.single import cell_for_url
 from prober.model import Cell, ServiceRef
 from prober.options import KindOptions
@@ -79,3 +79,26 @@ def test_cells_with_as_many_addresses_as_there_will_be_are_counted_apart() -> No
     service = replace(one, endpoint=replace(one.endpoint, service=ServiceRef("app", "web", 80)))
     assert plan([one, every, service]).open_ended == 2
     assert rate_of(service).packets_per_second == 11, "EndpointSlices take the place of the lookup"
+
+
+def floor(url: str, kind: Kind | None = None, **options: Any) -> tuple[dict[str, int], tuple[int, int]]:
+    above, names = floor_of(cell(url, kind, **options))
+    return {str(trips.layer): trips.count for trips in above}, names
+
+
+#: URL, kind, options → round trips of the layers, and of the name: the fewest and the most.
+FLOORS: list[tuple[str, Kind | None, dict[str, Any], dict[str, int], tuple[int, int]]] = [
+    ("http://192.0.2.1", None, {}, {"tcp": 1, "http": 1}, (0, 0)),
+    ("https://example.com", None, {}, {"tcp": 1, "tls": 1, "http": 1}, (1, 4)),
+    ("https://example.com.", None, {"tls": {"max_version": "1.2"}}, {"tcp": 1, "tls": 2, "http": 1}, (1, 1)),
+    ("tcp://example.com:1", None, {"resolver": {"transport": "tcp"}}, {"tcp": 1}, (2, 8)),
+    ("dns:///example.com", None, {"resolver": {"profile": "musl", "servers": ["192.0.2.1"] * 3}}, {}, (1, 4)),
+    ("dns://192.0.2.1/example.com?transport=tls", None, {}, {}, (3, 3)),
+]
+
+
+@pytest.mark.parametrize(("url", "kind", "options", "layers", "names"), FLOORS)
+def test_the_round_trips_that_a_run_waits_for(
+    url: str, kind: Kind | None, options: dict[str, Any], layers: dict[str, int], names: tuple[int, int]
+) -> None:
+    assert floor(url, kind, **options) == (layers, names)

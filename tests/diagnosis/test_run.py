@@ -165,7 +165,7 @@ def test_a_slow_answer_says_how_much_of_it_was_behind_the_front_end_where_that_i
     assert found is not None
     assert found.says == (
         "192.0.2.5:80 answers GET / well, but takes 1.1 ms (800 µs behind the front end, 200 µs in the network and in "
-        "queues): the budget is 1.0 ms."
+        "queues; most of it is the way there: 1 round trip of 1.1 ms): the budget is 1.0 ms."
     )
 
 

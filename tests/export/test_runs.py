@@ -11,6 +11,7 @@ from prober.export.runs import run_as_dict, verdict_as_dict
 from prober.model import Blame, Outcome, Run, Vantage
 from prober.reasons import Kind, Layer, Reason, Result
 from tests.support.cells import make_cell
+from tests.support.runs import failed_run
 
 CELL = make_cell(Kind.HTTP, "http", "web-api.app.svc.cluster.local", 8080, resource="/health")
 VANTAGE = Vantage("node-a", node="node-a", zone="eu-1a", region="eu-1")
@@ -72,3 +73,11 @@ def test_a_verdict_is_one_flat_object() -> None:
     shown = verdict_as_dict(verdict)
     assert list(shown) == ["code", "layer", "reason", "says", "ruled_out", "next_check", "advisory"]
     assert json.loads(compact(shown))["code"] == "service_without_endpoints"
+
+
+def test_a_layer_that_held_says_how_many_round_trips_it_takes_at_least() -> None:
+    cell = make_cell(Kind.HTTP, "https", "web.app")
+    run = failed_run(cell, Layer.TLS, Reason.RESET)
+    layers = run_as_dict(run, None)["layers"]
+    assert isinstance(layers, list)
+    assert [layer.get("round_trips") for layer in layers] == [None, 1, None, None]

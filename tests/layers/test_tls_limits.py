@@ -16,6 +16,7 @@ from prober.lab.tls import make_context
 from prober.layers.base import Kit
 from prober.model import Run
 from prober.reasons import Family, Kind, Layer, Reason
+from prober.round_trips import of_run
 from prober.wire.tls.openssl import set_groups
 from tests.support.cells import FAMILIES, LOOPBACK, make_cell
 from tests.support.dns import name_server
@@ -91,6 +92,15 @@ async def test_a_server_of_hybrid_groups_alone_is_met_where_they_are_asked_for(f
     assert reason_of(plain) is Reason.HANDSHAKE
     assert hybrid.ok, hybrid.outcomes[-1]
     assert hybrid.outcomes[-1].evidence["group"] == "X25519MLKEM768"
+
+
+async def test_a_server_that_wants_another_group_first_is_one_round_trip_further(files: CertificateFiles) -> None:
+    context = make_context(files, [NAME])
+    context.set_ecdh_curve("prime256v1")
+    for groups, trips in (["X25519", "P-256"], 2), (["P-256"], 1):
+        run, evidence = await against(context, files, groups=groups)
+        assert evidence.get("hello_retry", False) is (trips == 2), evidence
+        assert of_run(run)[-1].count == trips
 
 
 async def test_nothing_in_common_is_a_failed_handshake(files: CertificateFiles) -> None:

@@ -45,7 +45,7 @@ _SLOW = {
         "load.",
     ),
     Layer.TLS: _Texts(
-        "The TLS handshake with {tls_name} works, but takes {took}: the budget is {budget}.",
+        "The TLS handshake with {tls_name} works, but takes {took}{spent}: the budget is {budget}.",
         "Signing is the server's heaviest work: CPU throttling of whoever ends TLS (container_cpu_cfs_throttled), RSA "
         "4096 against ECDSA, a chain larger than 10 segments, one more round trip for a HelloRetryRequest.",
     ),
@@ -56,7 +56,7 @@ _SLOW = {
         "usual suspect.",
     ),
     Layer.GRPC: _Texts(
-        "The health check at {where} says SERVING, but takes {took}: the budget is {budget}.",
+        "The health check at {where} says SERVING, but takes {took}{spent}: the budget is {budget}.",
         "A health check does no work: look for CPU throttling, an exhausted thread pool, or a front end that opens a "
         "backend connection first. Compare with the Pod path.",
     ),

@@ -24,6 +24,8 @@ def record_connection(ascent: Ascent, stream: TlsStream) -> None:
         group=connection.get_group_name(),
         alpn=ascent.alpn,
     )
+    if stream.retried:
+        ascent.evidence["hello_retry"] = True
     if not tls.sni:
         ascent.evidence["sni"] = False
     if stream.seen.certificate_requested:

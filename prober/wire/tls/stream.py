@@ -20,6 +20,9 @@ MAX_HANDSHAKE = 512 * 1024
 #: Bytes kept of the peer's first flight, to look into it when the handshake fails.
 KEPT_FLIGHT = 32 * 1024
 _RECORD_HEAD = 5
+#: The random of a ServerHello that is a HelloRetryRequest (RFC 8446 section 4.1.3), and where it stands in a flight.
+_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+_RANDOM = slice(_RECORD_HEAD + 4 + 2, _RECORD_HEAD + 4 + 2 + len(_RETRY))
 _PIECE = 65536
 
 
@@ -88,6 +91,11 @@ class TlsStream:
     def alpn(self) -> str | None:
         """The protocol chosen by the server (RFC 7301), None if it chose none."""
         return self.connection.get_alpn_proto_negotiated().decode("ascii", "replace") or None
+
+    @property
+    def retried(self) -> bool:
+        """The server wanted another key share: one more round trip."""
+        return self._flight[_RANDOM] == _RETRY
 
     def chain_pem(self) -> bytes:
         """The certificates that the server sent, leaf first, as PEM."""
