@@ -1,0 +1,104 @@
+"""Hours of many series in little memory: each series as one compressed blob, read when it is asked for.
+
+A blob is a byte of version, then zlib over the hours in order: start, covered blocks, failures as JSON, sketch.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+
+from prober.baseline.sketch import Sketch
+from prober.baseline.values import HOUR, Hour, SeriesKey
+
+_VERSION = 1
+#: Hours since 1970, covered, bytes of the failures, bytes of the sketch.
+_HEAD = struct.Struct("<IBII")
+#: One hour as it is stored: start, covered, failures as JSON, sketch.
+Row = tuple[int, int, str, bytes]
+
+
+def failed_json(failed: Mapping[str, int]) -> str:
+    """Failures by reason, always the same text for the same failures; "" of none."""
+    return json.dumps(dict(sorted(failed.items())), separators=(",", ":")) if failed else ""
+
+
+def row_of(hour: Hour) -> Row:
+    """An hour as it is stored."""
+    return hour.start, hour.covered, failed_json(hour.failed), hour.sketch.to_bytes()
+
+
+def hour_of(row: Row) -> Hour:
+    """The hour of a row. ValueError where the row is damaged."""
+    start, covered, failed, sketch = row
+    return Hour(start, Sketch.from_bytes(sketch), json.loads(failed) if failed else {}, covered)
+
+
+def pack_rows(rows: Iterable[Row]) -> bytes:
+    """One blob of these rows."""
+    out = bytearray()
+    for start, covered, failed, sketch in rows:
+        reasons = failed.encode()
+        out += _HEAD.pack(start // HOUR, covered, len(reasons), len(sketch))
+        out += reasons
+        out += sketch
+    return bytes((_VERSION,)) + zlib.compress(out, 6)
+
+
+def pack(hours: Iterable[Hour]) -> bytes:
+    """One blob of these hours."""
+    return pack_rows(map(row_of, hours))
+
+
+def payload(blob: bytes) -> bytes:
+    """What is in the blob, not compressed: equal for equal hours, whichever zlib packed them. ValueError: damaged."""
+    if blob[:1] != bytes((_VERSION,)):
+        raise ValueError("packed hours of a version that is not known")
+    try:
+        return zlib.decompress(blob[1:])
+    except zlib.error as error:
+        raise ValueError(f"packed hours are damaged: {error}") from error
+
+
+def unpack(blob: bytes) -> tuple[Hour, ...]:
+    """The hours of a blob. ValueError where it is damaged."""
+    data, at, hours = payload(blob), 0, []
+    try:
+        while at < len(data):
+            start, covered, reasons, sketch = _HEAD.unpack_from(data, at)
+            middle = at + _HEAD.size + reasons
+            failed = data[at + _HEAD.size : middle].decode()
+            at = middle + sketch
+            hours.append(hour_of((start * HOUR, covered, failed, data[middle:at])))
+    except struct.error as error:
+        raise ValueError("packed hours end too early") from error
+    return tuple(hours)
+
+
+class PackedSeries(Mapping[SeriesKey, tuple[Hour, ...]]):
+    """The `series` of a recording, each unpacked anew when it is asked for: that is a tenth or less of the memory."""
+
+    def __init__(self, blobs: Mapping[SeriesKey, bytes]) -> None:
+        self.blobs = blobs
+
+    def __getitem__(self, key: SeriesKey) -> tuple[Hour, ...]:
+        return unpack(self.blobs[key])
+
+    def __iter__(self) -> Iterator[SeriesKey]:
+        return iter(self.blobs)
+
+    def __len__(self) -> int:
+        return len(self.blobs)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.blobs
+
+
+def blobs_of(series: Mapping[SeriesKey, tuple[Hour, ...]]) -> Iterator[tuple[SeriesKey, bytes]]:
+    """Each series as its blob."""
+    if isinstance(series, PackedSeries):
+        yield from series.blobs.items()
+    else:
+        yield from ((key, pack(hours)) for key, hours in series.items())
