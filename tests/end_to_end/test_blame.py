@@ -21,6 +21,7 @@ from prober.lab.process import LabProcess
 from prober.layers.base import Kit
 from prober.model import Cell, Run, Vantage
 from prober.reasons import Kind, Reason, Result
+from prober.round_trips import of_run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -76,6 +77,16 @@ async def test_every_kind_is_climbed_and_layer_times_add_up(demo: Demo) -> None:
         assert sum(outcome.seconds or 0.0 for outcome in run.outcomes) <= run.seconds
         for outcome in run.outcomes:
             assert (outcome.seconds is None) == (outcome.result is Result.SKIPPED)
+        assert [trips.layer for trips in of_run(run)] == [outcome.layer for outcome in run.outcomes if outcome.held]
+
+
+async def test_the_wait_for_an_ingress_is_what_it_accounts_for_and_the_network(demo: Demo) -> None:
+    ingresses = [cell for cell in demo.cells if cell.kind is Kind.HTTP and cell.path == "ingress"]
+    assert ingresses
+    for cell in ingresses:
+        phases = (await demo.climb(cell)).phases
+        waited = phases["request"] + phases["first_byte"]
+        assert phases["upstream"] + phases["network"] == pytest.approx(max(waited, phases["upstream"]))
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: fault.name)
