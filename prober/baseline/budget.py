@@ -18,8 +18,8 @@ a p99, of which an hour allows 36 seconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -98,41 +98,46 @@ def chance(runs: int, above: int, allowed: float) -> float:
 def judge(cell: Cell, blocks: Sequence[Block], before: Iterable[Standing] = ()) -> tuple[Standing, ...]:
     """How `cell` stands at the end of the latest of its `blocks` (in order of time), and how it stood one before."""
     earlier = {(standing.series.layer, standing.quantile): standing for standing in before}
-    return tuple(
-        _stand(cell, blocks, layer, quantile, budget, earlier.get((layer, quantile)))
-        for layer, limits in cell.quantile_budget.items()
-        for quantile, budget in limits.items()
-    )
+    standings: list[Standing] = []
+    for layer, limits in cell.quantile_budget.items():
+        series = SeriesKey(cell.probe, cell.target, cell.path, cell.family.value, layer)
+        windows: dict[int, Sketch] = {}  # the quantiles of a layer mostly look back equally far
+        for quantile, budget in limits.items():
+            width = _width(blocks, layer, runs_needed(QUANTILES[quantile]))
+            if width not in windows:
+                windows[width] = Sketch.merged(block.of(layer) for block in blocks[-width:])
+            of = Standing(series, quantile, budget, None, windows[width].total)
+            standings.append(_stand(cell, blocks, windows[width], of, earlier.get((layer, quantile))))
+    return tuple(standings)
 
 
-def _stand(
-    cell: Cell, blocks: Sequence[Block], layer: str, quantile: str, budget: float, before: Standing | None
-) -> Standing:
-    share = QUANTILES[quantile]
-    needed = runs_needed(share)
-    known = Sketch.merged(block.of(layer) for block in _window(blocks, layer, needed))
-    series = SeriesKey(cell.probe, cell.target, cell.path, cell.family.value, layer)
-    if known.total < needed:
-        return Standing(series, quantile, budget, None, known.total)
+def _stand(cell: Cell, blocks: Sequence[Block], known: Sketch, of: Standing, before: Standing | None) -> Standing:
+    """`of`, which says nothing but what is judged, by the `known` times of its window."""
+    share, layer = QUANTILES[of.quantile], of.series.layer
+    if of.runs < runs_needed(share):
+        return of
     measured = known.quantile(share)
-    was = before is not None and before.breached
-    rare = chance(known.total, _above(known, budget), 1 - share) <= CHANCE
-    if not (measured > budget if was else rare):
-        return Standing(series, quantile, budget, measured, known.total)
-    since = before.since if was and before is not None else None
-    since = _onset(blocks, layer, budget, 1 - share) if since is None else since
-    look_at, why = _reason(cell, blocks, since, layer, share, measured)
-    return Standing(series, quantile, budget, measured, known.total, True, since, look_at, why)
+    of = replace(of, measured=measured)
+    if before is not None and before.breached:
+        breached = measured > of.budget
+    else:
+        breached = chance(of.runs, _above(known, of.budget), 1 - share) <= CHANCE
+    if not breached:
+        return of
+    since = before.since if before is not None else None
+    since = _onset(blocks, layer, of.budget, 1 - share) if since is None else since
+    look_at, why = _reason(cell, blocks, since, of)
+    return replace(of, breached=True, since=since, layer=look_at, why=why)
 
 
-def _window(blocks: Sequence[Block], layer: str, needed: int) -> Iterator[Block]:
-    """The blocks to know a quantile from, the latest first."""
+def _width(blocks: Sequence[Block], layer: str, needed: int) -> int:
+    """How many of the latest blocks a quantile is known from."""
     runs, end = 0, blocks[-1].start + BLOCK
-    for block in reversed(blocks):
+    for width, block in enumerate(reversed(blocks)):
         if runs >= needed and block.start < end - WINDOW:
-            return
+            return width
         runs += block.of(layer).total
-        yield block
+    return len(blocks)
 
 
 def _above(sketch: Sketch, budget: float) -> int:
@@ -154,15 +159,14 @@ def _onset(blocks: Sequence[Block], layer: str, budget: float, allowed: float) -
     return blocks[-1].start if onset is None else onset
 
 
-def _reason(
-    cell: Cell, blocks: Sequence[Block], since: int, layer: str, share: float, measured: float
-) -> tuple[str, str]:
+def _reason(cell: Cell, blocks: Sequence[Block], since: int, of: Standing) -> tuple[str, str]:
     """The layer to look at, and what is known of the reason."""
+    share, layer = QUANTILES[of.quantile], of.series.layer
     then = Block(0, _merged(block for block in blocks if block.start < since))
     now = Block(since, _merged(block for block in blocks if block.start >= since))
     if layer != TOTAL:
         count, tcp = on_the_connection(cell, layer), now.of(Layer.TCP)
-        return layer, explained(count, tcp.quantile(0.5), measured) if count and tcp.total else ""
+        return layer, explained(count, tcp.quantile(0.5), of.measured or 0.0) if count and tcp.total else ""
     rungs = [str(rung) for rung in cell.ladder if now.of(rung).total]
     if not rungs:
         return layer, ""

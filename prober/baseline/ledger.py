@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import accumulate, islice
 
 from prober.baseline.budget import TOTAL, Block, Standing, judge
 from prober.baseline.sketch import Sketch
@@ -101,4 +101,5 @@ class _Account:
             self.blocks.popleft()
 
     def _enough_without_the_first(self, layer: str) -> bool:
-        return sum(block.of(layer).total for block in islice(self.blocks, 1, None)) >= self._needed[layer]
+        runs = accumulate(block.of(layer).total for block in islice(reversed(self.blocks), len(self.blocks) - 1))
+        return any(count >= self._needed[layer] for count in runs)
