@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+#: Arrays of one kind or the other; numpy's own types lose the kind in too many places to check it.
+Floats = npt.NDArray[Any]
+Ints = npt.NDArray[Any]
+Bools = npt.NDArray[Any]
 
 #: Bins to the e-fold.
 PER_E = 25

@@ -1,0 +1,202 @@
+"""Many series watched at once: a row each, a block of all of them at a time. Pure.
+
+The state of a row is what its columns have summed up (`channels`), since when, and what was met meanwhile. Alarms
+are few and kept apart: each stays until its sum has been nothing for six hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prober.baseline.alarms import Alarm, AlarmKey, Alarms, Evidence
+from prober.baseline.channels import (
+    COLUMNS,
+    FAILURE,
+    LEAST,
+    SHIFTING,
+    TAIL,
+    likelihood,
+    margins_of,
+    seasonal_margins,
+    step,
+    thresholds_of,
+)  # fmt: skip
+from prober.baseline.excursions import Excursions
+from prober.baseline.fit import Fit
+from prober.baseline.response import MARKS
+from prober.baseline.scores import Block, Scorer
+from prober.baseline.season import weekend
+from prober.baseline.sizes import Sized, size_of, tail_of
+from prober.baseline.sketch import Bools, Floats, Ints
+from prober.baseline.values import BLOCKS, Channel, Direction, Regression, SeriesKey
+
+#: How much of a block the level takes on: that of an hour's moving average.
+_PACE = 1 - float(np.exp(-1 / BLOCKS))
+#: Blocks for which a row that met too little waits for more.
+_WAIT = BLOCKS
+_NO_ROWS: Ints = np.zeros(0, np.int64)
+
+
+@dataclass(slots=True)
+class State:
+    """What a bank remembers, by row and column: all that has to survive a restart, but for alarms and reasons."""
+
+    sums: Floats
+    onset: Ints
+    """The start of the block after the sum last was nothing (Unix seconds)."""
+    seen: Floats
+    """What was met since then, of shape (rows, columns, 3): sums of psi and of rank shifts, and blocks; of the tail
+    nothing, and latencies; of failures failed runs, nothing, and runs."""
+    beyond: Floats
+    """Of the tail's latencies since then: how many lay beyond each of its marks, of shape (rows, MARKS)."""
+    level: Floats
+    """By row: the moving average of the shift (log seconds)."""
+    last: int = 0
+    """The start of the last block."""
+
+    @classmethod
+    def new(cls, rows: int) -> State:
+        """Nothing has happened yet."""
+        shape = rows, len(COLUMNS)
+        return cls(
+            np.zeros(shape), np.zeros(shape, np.int64), np.zeros((*shape, 3)), np.zeros((rows, MARKS)), np.zeros(rows)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shifts:
+    """What a block said of each row: for groups, and to look back."""
+
+    start: int
+    held: Ints
+    failed: Ints
+    shift: Floats
+    """Of shape (rows, 2): by psi and by rank, log seconds; NaN where too little was met."""
+
+
+class Bank:
+    """The rows of some series: `keys` and `fits` in the same order. `baseline` names where the fits come from."""
+
+    def __init__(self, keys: Sequence[SeriesKey], fits: Sequence[Fit], baseline: str = "") -> None:
+        self.keys, self.fits, self.baseline = keys, fits, baseline
+        self._scorer = Scorer(fits)
+        self._margins = np.array([margins_of(fit) for fit in fits]).reshape(-1, 2)
+        self._seasonal = np.array([seasonal_margins(fit.season) for fit in fits]).reshape(-1, 2, 2)
+        noise = [thresholds_of(fit.psi.deviation, fit.rank.deviation) for fit in fits]
+        self._thresholds = np.array(noise).reshape(-1, len(COLUMNS))
+        self._rates = np.array([fit.failure_rates() for fit in fits]).reshape(-1, 2)
+        self._waiting = Block(0, _NO_ROWS, _NO_ROWS, _NO_ROWS)
+        self._waited: Ints = np.zeros(len(keys), np.int64)
+        self.state = State.new(len(keys))
+        self.reasons = Excursions(fits)
+        self.alarms = Alarms()
+        self.skipped = 0
+        """Blocks of rows that met too little to be judged."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def end_block(self, block: Block) -> Shifts:
+        """Judge one block of all rows. Blocks come in the order of time; one that is missing is no evidence."""
+        whole = self._with_waiting(block)
+        held, now_held = whole.held(len(self)), block.held(len(self))
+        failed = np.zeros(len(self))
+        for (row, _), number in block.failed.items():
+            failed[row] += number
+        shift = self._scorer.shifts(whole, held)
+        tail = self._scorer.tails(whole, self.state.level)
+        usual, more = self._rates.T
+        scores = np.column_stack([shift, tail, likelihood(failed, now_held, usual, more)])
+        enough = held >= LEAST
+        self._see(block.start, shift, enough)
+        self._see_others(held, self._scorer.beyond(whole), failed, failed + now_held)
+        at_weekend = int(weekend(np.array([block.start]))[0])
+        step(self.state.sums, scores, self._margins, self._seasonal[:, at_weekend], enough)
+        level = self.state.level
+        level += np.where(enough, _PACE * (shift.min(axis=1) - level), 0.0)
+        self.state.last = block.start
+        self.reasons.end_block(block.start, block.failed, now_held + failed)
+        self._alarm(block.start)
+        told = np.where(enough[:, None], shift, np.nan)
+        return Shifts(block.start, now_held.astype(np.int64), failed.astype(np.int64), told)
+
+    def regressions(self) -> Iterator[Regression]:
+        """Every alarm that lasts."""
+        for key, alarm in self.alarms.items():
+            yield self._told(key, alarm)
+
+    def evidence(self) -> Mapping[tuple[Channel, Direction], Floats]:
+        """The evidence of each row, 1 is the threshold of `suspect`: of shape (rows,) for each channel and
+        direction."""
+        share = self.state.sums / self._thresholds
+        found: dict[tuple[Channel, Direction], Floats] = {}
+        for number, column in enumerate(COLUMNS):
+            key = column.channel, column.direction
+            found[key] = np.maximum(found[key], share[:, number]) if key in found else share[:, number]
+        return found
+
+    def _with_waiting(self, block: Block) -> Block:
+        """The block with what its rows have waited with; rows that still have too little wait on, for an hour at
+        most."""
+        whole = block.joined(self._waiting)
+        held = whole.held(len(self))
+        short = (held > 0) & (held < LEAST)
+        self._waited = np.where(short, self._waited + 1, 0)
+        lost = short & (self._waited >= _WAIT)
+        self.skipped += int(lost.sum())
+        self._waited[lost] = 0
+        self._waiting = whole.only((short & ~lost)[whole.rows])
+        return whole.only(~short[whole.rows]) if short.any() else whole
+
+    def _see(self, start: int, shift: Floats, enough: Bools) -> None:
+        """Columns that begin from nothing forget what they have seen; those of shifts see this block's."""
+        state = self.state
+        fresh = state.sums == 0.0
+        state.onset[fresh] = start
+        state.seen[fresh] = 0.0
+        state.beyond[fresh[:, TAIL]] = 0.0
+        met = np.where(enough[:, None], np.column_stack([shift, np.ones(len(self))]), 0.0)
+        state.seen[:, :SHIFTING] += met[:, None, :]
+
+    def _see_others(self, held: Floats, beyond: Floats, failed: Floats, runs: Floats) -> None:
+        """The columns of tail and failure see this block."""
+        seen = self.state.seen
+        self.state.beyond += beyond
+        seen[:, TAIL, 2] += held
+        seen[:, FAILURE, 0] += failed
+        seen[:, FAILURE, 2] += runs
+
+    def _alarm(self, start: int) -> None:
+        share = self.state.sums / self._thresholds
+        found: dict[AlarmKey, Evidence] = {}
+        quiet = set(self.alarms) if len(self.alarms) else set()
+        rows = set(np.flatnonzero((share >= 1.0).any(axis=1)).tolist()) | {key.row for key in quiet}
+        for row in rows:
+            for number, column in enumerate(COLUMNS):
+                key = AlarmKey(row, column.channel, column.direction)
+                told = Evidence(float(share[row, number]), int(self.state.onset[row, number]), number)
+                if key not in found or told.evidence > found[key].evidence:
+                    found[key] = told
+        for (row, reason), excursion in self.reasons.items():
+            key = AlarmKey(row, Channel.FAILURE, Direction.REGRESSED, reason)
+            found[key] = Evidence(excursion.evidence, excursion.onset, FAILURE)
+        self.alarms.follow(start, found, self._sized)
+
+    def _sized(self, key: AlarmKey, evidence: Evidence) -> Sized:
+        fit = self.fits[key.row]
+        if key.reason:
+            excursion = self.reasons[key.row, key.reason]
+            return size_of(fit, key.channel, np.array([excursion.failed, 0.0, excursion.runs]), key.reason)
+        if key.channel is Channel.TAIL:
+            return tail_of(fit, self.state.beyond[key.row], float(self.state.seen[key.row, TAIL, 2]))
+        return size_of(fit, key.channel, self.state.seen[key.row, evidence.column])
+
+    def _told(self, key: AlarmKey, alarm: Alarm) -> Regression:
+        subject = self.keys[key.row]
+        return Regression(
+            subject, subject.layer, key.channel, alarm.level, key.direction, alarm.onset, alarm.since, alarm.evidence,
+            alarm.sized.size, self.baseline, key.reason, alarm.sized.was, alarm.sized.now,
+        )  # fmt: skip

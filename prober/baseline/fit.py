@@ -1,0 +1,173 @@
+"""What a baseline knows of one series: its scores, season, noise and failures, learned from its hours. Pure.
+
+A function of the hourly sketches alone: the order of blocks within an hour changes nothing, and to scale all latencies
+moves the places of things and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prober.baseline.response import Response
+from prober.baseline.season import TERMS, Season, fit_season, waves
+from prober.baseline.sketch import BINS, WIDTH, Floats, Sketch
+from prober.baseline.tables import Tables, shared, tables_of
+from prober.baseline.values import BLOCKS, HOUR, Hour
+
+#: What a baseline needs: seconds of it that were measured, and runs in which the layer held.
+LEAST_SECONDS = 24 * 3600
+LEAST_HELD = 1000
+#: An hour with fewer of them says nothing about its own shift.
+_FEW = 12
+_PASSES = 3
+#: Shifts of one hour beyond this are an incident, not noise.
+_INCIDENT = 0.5
+#: Lags (hours) that the long-run deviation looks at.
+_LAGS = 3
+#: Hours whose mean tells of slow noise.
+_SLOW = 6
+#: The least share of failures that is taken for usual, and how much more of them has to be told apart from it.
+USUAL_FAILURES = 0.001
+TIMES = 4.0
+MORE = 0.012
+
+
+class NotEnough(ValueError):
+    """Too little was recorded for a baseline; the text says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How restless a mean score is when nothing happens."""
+
+    deviation: float
+    """Long-run standard deviation of a block's shift: of n blocks' mean it is this by sqrt(n)."""
+    slow: float
+    """Standard deviation of the means of six hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One series of one baseline, ready to judge others by."""
+
+    tables: Tables
+    response: Response
+    season: Season
+    psi_mean: float
+    rank_mean: float
+    """Mean shifts of the baseline's own hours by the two scores: what is left when the season is out."""
+    psi: Noise
+    rank: Noise
+    blocks: int
+    held: int
+    failures: Mapping[str, int]
+    p50: float
+    p99: float
+    """Seconds, over the whole recording."""
+    starts: tuple[int, ...]
+    """The hours (Unix seconds) whose shifts are known …"""
+    shifts: Floats
+    """… and these, by psi with the season taken out, of shape (len(starts),): for the noise of groups."""
+
+    @property
+    def runs(self) -> int:
+        """Runs that reached the layer."""
+        return self.held + sum(self.failures.values())
+
+    def failure_rates(self, reason: str = "") -> tuple[float, float]:
+        """The share of failures that is still usual, and the one told apart from it; of one `reason`, or ("") of
+        all."""
+        failed = self.failures.get(reason, 0) if reason else sum(self.failures.values())
+        usual = max(wilson(failed, self.runs)[1], USUAL_FAILURES)
+        return usual, min(max(TIMES * usual, usual + MORE), 0.9)
+
+
+def wilson(failed: float, runs: float, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, JASA 22 (1927) 209)."""
+    if runs <= 0:
+        return 0.0, 1.0
+    p, zz = failed / runs, z * z
+    middle, half = p + zz / (2 * runs), z * math.sqrt(p * (1 - p) / runs + zz / (4 * runs * runs))
+    return max(0.0, (middle - half) / (1 + zz / runs)), min(1.0, (middle + half) / (1 + zz / runs))
+
+
+def fit(hours: Sequence[Hour]) -> Fit:
+    """The fit of a series over these hours. NotEnough where they are too few."""
+    covered = [hour.covered.bit_count() for hour in hours]
+    held = sum(hour.sketch.total for hour in hours)
+    if sum(covered) * HOUR / BLOCKS < LEAST_SECONDS:
+        raise NotEnough(f"{sum(covered) / BLOCKS:.1f} h were measured, a baseline needs 24 h")
+    if held < LEAST_HELD:
+        raise NotEnough(f"the layer held in {held} runs, a baseline needs {LEAST_HELD}")
+    known = [(hour, blocks) for hour, blocks in zip(hours, covered, strict=True) if hour.sketch.total >= _FEW]
+    counts = np.array([hour.sketch.dense() for hour, _ in known], np.float64)
+    starts = np.array([hour.start for hour, _ in known], np.int64)
+    blocks = np.array([number for _, number in known], np.float64)
+    season, tables, density = _seasonal(counts, starts + HOUR / 2, blocks)
+    at = waves(starts + HOUR / 2) @ season.coefficients
+    psi, rank = hourly(counts, at, tables)
+    failures: dict[str, int] = {}
+    for hour in hours:
+        for reason, number in hour.failed.items():
+            failures[reason] = failures.get(reason, 0) + number
+    whole = Sketch.merged(hour.sketch for hour in hours)
+    return Fit(
+        tables, Response.of(density, tables), season, float(psi.mean()), float(rank.mean()),
+        _noise(psi, blocks), _noise(rank, blocks), sum(covered), held, failures,
+        whole.quantile(0.5), whole.quantile(0.99), tuple(starts.tolist()), (psi - psi.mean()).astype(np.float32),
+    )  # fmt: skip
+
+
+def hourly(counts: Floats, season: Floats, tables: Tables) -> tuple[Floats, Floats]:
+    """The shift of each hour by psi and by rank: `counts` of shape (hours, BINS), `season` of shape (hours,)."""
+    totals = np.maximum(counts.sum(axis=1), 1.0)
+    at = np.arange(BINS) - season[:, None] / WIDTH
+    return (
+        (counts * looked_up(tables.psi, at)).sum(axis=1) / totals / tables.psi_slope,
+        (counts * looked_up(tables.rank, at)).sum(axis=1) / totals / tables.rank_slope,
+    )
+
+
+def looked_up(table: Floats, at: Floats) -> Floats:
+    """The values of a table at places between its bins."""
+    whole = np.floor(at).astype(np.int64)
+    part = at - whole
+    found: Floats = table[np.clip(whole, 0, BINS - 1)] * (1 - part) + table[np.clip(whole + 1, 0, BINS - 1)] * part
+    return found
+
+
+def _seasonal(counts: Floats, middles: Floats, blocks: Floats) -> tuple[Season, Tables, Floats]:
+    """Season and tables, each from what the other leaves: three passes are enough."""
+    totals = counts.sum(axis=1)
+    coefficients = np.zeros(TERMS)
+    for _ in range(_PASSES):
+        at = waves(middles) @ coefficients
+        tables = tables_of(_without(counts, at))
+        shifts = np.clip(hourly(counts, at, tables)[0], -_INCIDENT, _INCIDENT)
+        season, _ = fit_season(middles, at + shifts, totals, blocks)
+        coefficients = season.coefficients
+    density = _without(counts, waves(middles) @ coefficients)
+    return season, tables_of(density), density
+
+
+def _without(counts: Floats, season: Floats) -> Floats:
+    """All hours together, each with its season taken out, of shape (BINS,)."""
+    hours, bins = np.nonzero(counts)
+    return shared(counts[hours, bins], bins - season[hours] / WIDTH)
+
+
+def _noise(shifts: Floats, blocks: Floats) -> Noise:
+    """The long-run deviation of a block (over lags of an hour, as Newey and West 1987), and the slow one."""
+    x = shifts - shifts.mean()
+    n = len(x)
+    lags = min(_LAGS, n - 1)
+    covariance = [float(x[lag:] @ x[: n - lag]) / n for lag in range(lags + 1)]
+    long_run = covariance[0] + 2 * sum((1 - lag / (lags + 1)) * covariance[lag] for lag in range(1, lags + 1))
+    long_run = max(long_run, 0.3 * covariance[0], 1e-10) * float(blocks.mean())
+    whole = n // _SLOW * _SLOW
+    slow = float(np.sqrt(np.mean(x[:whole].reshape(-1, _SLOW).mean(axis=1) ** 2))) if whole else 0.0
+    return Noise(math.sqrt(long_run), slow)

@@ -1,0 +1,53 @@
+"""From a mean score to the size of the change behind it: what the scores of a baseline become when it moves. Pure.
+
+Scores are bounded, so a large shift scores less than its size. The mean score of the baseline's own latencies is
+known for every shift, and read the other way round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from prober.baseline.sketch import BINS, WIDTH, Floats
+from prober.baseline.tables import Tables, moved
+
+#: Shifts (log seconds) for which the answer is kept.
+SHIFTS: Floats = np.array(
+    [-1.6, -0.8, -0.4, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6, 2.4, 3.2]
+)
+#: Where the tail is looked at: quantiles of the baseline, and multiples of its p99.
+QUANTILES: Floats = np.array([0.95, 0.97, 0.98, 0.99])
+MULTIPLES: Floats = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
+MARKS = len(QUANTILES) + len(MULTIPLES)
+#: The share above p99.
+_RARE = 0.01
+_LEAST = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Mean rank scores over `SHIFTS`; and the marks of the tail, in bins, of shape (MARKS,)."""
+
+    rank: Floats
+    marks: Floats
+
+    @classmethod
+    def of(cls, density: Floats, tables: Tables) -> Response:
+        """Of a baseline with so many latencies in each bin."""
+        f = density / density.sum()
+        rank = np.array([moved(f, shift) @ tables.rank for shift in SHIFTS]) / tables.rank_slope
+        at = np.interp(QUANTILES, np.cumsum(f), np.arange(BINS) + 1.0)
+        marks = np.concatenate([at, at[-1] + np.log(MULTIPLES) / WIDTH])
+        return cls(np.maximum.accumulate(rank - rank[SHIFTS == 0.0]), marks)
+
+    def shift(self, rank: float) -> float:
+        """The shift (log seconds) behind a mean rank score."""
+        return float(np.interp(rank, self.rank, SHIFTS))
+
+    def p99_factor(self, shares: Floats) -> float:
+        """The factor on p99 where these shares of the latencies, of shape (MARKS,), lie beyond the marks."""
+        rising = np.log(np.maximum.accumulate(np.maximum(shares, _LEAST)[::-1]))
+        at = float(np.interp(np.log(_RARE), rising, self.marks[::-1]))
+        return float(np.exp((at - self.marks[len(QUANTILES) - 1]) * WIDTH))
