@@ -12,9 +12,10 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from prober.baseline.coded import from_bytes, to_bytes
 from prober.baseline.labels import NOW, checked_label
 from prober.baseline.lines import LATEST, LONGEST_LINE, MOST_COUNT, BadFile, Fields, Lines, plain
 from prober.baseline.packed import PackedSeries, pack
@@ -81,11 +82,13 @@ def _lines(recording: Recording) -> Iterator[bytes]:
         }
     )
     for key in sorted(recording.series):
-        hours = [
-            [hour.start, hour.covered, dict(hour.failed), base64.b64encode(hour.sketch.to_bytes()).decode()]
-            for hour in recording.series[key]
+        hours = recording.series[key]
+        sketches = to_bytes([hour.sketch for hour in hours])
+        listed = [
+            [hour.start, hour.covered, dict(hour.failed), base64.b64encode(sketch).decode()]
+            for hour, sketch in zip(hours, sketches, strict=True)
         ]
-        yield _line({**asdict(key), "hours": hours})
+        yield _line({**asdict(key), "hours": listed})
 
 
 def _line(value: dict[str, Any]) -> bytes:
@@ -163,25 +166,35 @@ def _series(fields: Fields) -> tuple[SeriesKey, list[Hour]]:
     if not isinstance(listed, list):
         fields.bad("hours", "not a list")
     hours: list[Hour] = []
+    sketches: list[bytes] = []
     for at, value in enumerate(listed):
-        hour = _hour(fields, f"hours[{at}]", value)
-        if hours and hour.start <= hours[-1].start:
-            fields.bad(f"hours[{at}]", "not after the one before")
-        hours.append(hour)
-    return key, hours
+        name = f"hours[{at}]"
+        if not isinstance(value, list) or len(value) != _HOUR_FIELDS:
+            fields.bad(name, "not start, covered blocks, failures and sketch")
+        hours.append(_hour(fields, name, *value[:3]))
+        if at and hours[-1].start <= hours[-2].start:
+            fields.bad(name, "not after the one before")
+        try:
+            sketches.append(base64.b64decode(value[3], validate=True))
+        except (ValueError, TypeError) as error:
+            fields.bad(name, f"a sketch that is not base64: {error}")
+    return key, [replace(hour, sketch=sketch) for hour, sketch in zip(hours, _sketches(fields, sketches), strict=True)]
 
 
-def _hour(fields: Fields, name: str, value: object) -> Hour:
-    if not isinstance(value, list) or len(value) != _HOUR_FIELDS:
-        fields.bad(name, "not start, covered blocks, failures and sketch")
-    start = fields.bounded(name, value[0], 0, LATEST)
-    if start % HOUR:
+def _hour(fields: Fields, name: str, start: object, covered: object, failed: object) -> Hour:
+    """An hour, but for its sketch."""
+    begin = fields.bounded(name, start, 0, LATEST)
+    if begin % HOUR:
         fields.bad(name, "does not begin with an hour")
-    covered = fields.bounded(name, value[1], 0, (1 << BLOCKS) - 1)
+    blocks = fields.bounded(name, covered, 0, (1 << BLOCKS) - 1)
+    return Hour(begin, Sketch.empty(), fields.counts(name, failed), blocks)
+
+
+def _sketches(fields: Fields, blobs: list[bytes]) -> list[Sketch]:
     try:
-        sketch = Sketch.from_bytes(base64.b64decode(value[3], validate=True))
-    except (ValueError, TypeError) as error:
-        fields.bad(name, str(error))
-    if len(sketch.counts) and int(sketch.counts.max()) > MOST_COUNT:
-        fields.bad(name, f"counts above {MOST_COUNT}")
-    return Hour(start, sketch, fields.counts(name, value[2]), covered)
+        sketches = from_bytes(blobs)
+    except ValueError as error:
+        fields.bad("hours", str(error))
+    if any(len(sketch.counts) and sketch.counts.max() > MOST_COUNT for sketch in sketches):
+        fields.bad("hours", f"a sketch with counts above {MOST_COUNT}")
+    return sketches

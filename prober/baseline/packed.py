@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from prober.baseline.sketch import Sketch
+from prober.baseline.coded import from_bytes, to_bytes
 from prober.baseline.values import HOUR, Hour, SeriesKey
 
 _VERSION = 1
@@ -25,15 +25,22 @@ def failed_json(failed: Mapping[str, int]) -> str:
     return json.dumps(dict(sorted(failed.items())), separators=(",", ":")) if failed else ""
 
 
-def row_of(hour: Hour) -> Row:
-    """An hour as it is stored."""
-    return hour.start, hour.covered, failed_json(hour.failed), hour.sketch.to_bytes()
+def rows_of(hours: Sequence[Hour]) -> list[Row]:
+    """Hours as they are stored."""
+    sketches = to_bytes([hour.sketch for hour in hours])
+    return [
+        (hour.start, hour.covered, failed_json(hour.failed), sketch)
+        for hour, sketch in zip(hours, sketches, strict=True)
+    ]
 
 
-def hour_of(row: Row) -> Hour:
-    """The hour of a row. ValueError where the row is damaged."""
-    start, covered, failed, sketch = row
-    return Hour(start, Sketch.from_bytes(sketch), json.loads(failed) if failed else {}, covered)
+def hours_of(rows: Sequence[Row]) -> list[Hour]:
+    """The hours of rows. ValueError where one is damaged."""
+    sketches = from_bytes([row[3] for row in rows])
+    return [
+        Hour(start, sketch, json.loads(failed) if failed else {}, covered)
+        for (start, covered, failed, _), sketch in zip(rows, sketches, strict=True)
+    ]
 
 
 def pack_rows(rows: Iterable[Row]) -> bytes:
@@ -47,9 +54,9 @@ def pack_rows(rows: Iterable[Row]) -> bytes:
     return bytes((_VERSION,)) + zlib.compress(out, 6)
 
 
-def pack(hours: Iterable[Hour]) -> bytes:
+def pack(hours: Sequence[Hour]) -> bytes:
     """One blob of these hours."""
-    return pack_rows(map(row_of, hours))
+    return pack_rows(rows_of(hours))
 
 
 def payload(blob: bytes) -> bytes:
@@ -64,17 +71,17 @@ def payload(blob: bytes) -> bytes:
 
 def unpack(blob: bytes) -> tuple[Hour, ...]:
     """The hours of a blob. ValueError where it is damaged."""
-    data, at, hours = payload(blob), 0, []
+    data, at, rows = payload(blob), 0, []
     try:
         while at < len(data):
             start, covered, reasons, sketch = _HEAD.unpack_from(data, at)
             middle = at + _HEAD.size + reasons
             failed = data[at + _HEAD.size : middle].decode()
             at = middle + sketch
-            hours.append(hour_of((start * HOUR, covered, failed, data[middle:at])))
+            rows.append((start * HOUR, covered, failed, data[middle:at]))
     except struct.error as error:
         raise ValueError("packed hours end too early") from error
-    return tuple(hours)
+    return tuple(hours_of(rows))
 
 
 class PackedSeries(Mapping[SeriesKey, tuple[Hour, ...]]):

@@ -262,6 +262,18 @@ def test_blocks_wait_six_hours_for_room_and_are_lost_then(path: Path) -> None:
         assert store.lost == 4
 
 
+def test_a_block_that_no_disk_would_take_is_given_up_and_does_not_hold_up_the_next(path: Path) -> None:
+    told: list[str] = []
+    with opened(path, on_failure=told.append) as store:
+        bad = regression(KEYS[0], START, reason=None)
+        with pytest.raises(StoreFailed, match="a block was given up: IntegrityError"):
+            store.save_block(block(regressions=(bad,))).result()
+        assert (store.failures, store.lost, len(told)) == (1, 1, 1)
+        assert store.hours_of_current(START).result() == {}
+        store.save_block(block()).result()
+        assert store.hours_of_current(START).result() == block().hours
+
+
 # Retention
 
 

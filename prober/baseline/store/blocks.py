@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from prober.baseline.packed import Row, hour_of, row_of
+from prober.baseline.packed import Row, hours_of, rows_of
 from prober.baseline.sketch import Ints
 from prober.baseline.store import regressions
 from prober.baseline.store.arrays import from_blob, to_blob
@@ -39,8 +39,9 @@ class Waiting:
 
     def add(self, block: Block) -> int:
         """Take a block in; returns how many were given up for it."""
-        for key, hour in block.hours.items():
-            self.hours[hour.start, key] = (hour.sketch.total, row_of(hour))
+        hours = list(block.hours.values())
+        for key, hour, row in zip(block.hours, hours, rows_of(hours), strict=True):
+            self.hours[hour.start, key] = (hour.sketch.total, row)
         if block.shifts is not None:
             self.shifts.append(block.shifts)
         if block.state is not None:
@@ -105,8 +106,8 @@ def load_state(db: Database) -> tuple[int, State] | None:
 
 def load_hour(db: Database, start: int) -> dict[SeriesKey, Hour]:
     """What each series has of this hour. ValueError where a row is damaged."""
-    rows = db.execute("SELECT series, start, covered, failed, sketch FROM hours WHERE start = ?", (start,))
-    return {db.keys[number]: hour_of((start, *row)) for number, start, *row in rows}
+    rows = db.execute("SELECT series, start, covered, failed, sketch FROM hours WHERE start = ?", (start,)).fetchall()
+    return dict(zip((db.keys[row[0]] for row in rows), hours_of([row[1:] for row in rows]), strict=True))
 
 
 def load_shifts(db: Database, since: float, until: float, series: Iterable[SeriesKey] | None) -> tuple[Shifts, ...]:

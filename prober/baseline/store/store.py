@@ -195,13 +195,16 @@ class Store:
         return StoreFailed(text)
 
     def _save_block(self, block: Block) -> None:
-        lost = self._waiting.add(block)
-        self.lost += lost
         try:
+            self.lost += self._waiting.add(block)
             blocks.save(self._db, self._waiting)
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:  # the disk's, which may be over by the next block
             self._trouble = f"; {len(self._waiting.blocks)} blocks could not be written yet: {words(error)}"
             raise self._failed(words(error)) from error
+        except Exception as error:
+            self.lost += len(self._waiting.blocks)
+            self._waiting, self._trouble = blocks.Waiting(), ""
+            raise self._failed(f"a block was given up: {error!r}") from error
         self._waiting, self._trouble = blocks.Waiting(), ""
         self._tidy(block.start)
 
