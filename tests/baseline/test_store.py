@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import resource
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,32 +12,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prober.baseline.store import Block, Retention, State, Store, StoreFailed
+from prober.baseline.store import Block, Retention, State, StoreFailed
 from prober.baseline.store.opening import connect
-from prober.baseline.store.schema import APPLICATION, STEPS, SchemaRefused
 from prober.baseline.values import BLOCK, HOUR, Channel, Level, Size
-from tests.support.hours import DAY, ORIGIN, START, filled, hour, key, recording, regression, shifts
-
-KEYS = [key(n) for n in range(5)]
+from tests.support.hours import (
+    DAY,
+    KEYS,
+    ORIGIN,
+    START,
+    block,
+    filled,
+    hour,
+    key,
+    opened,
+    recording,
+    regression,
+    shifts,
+)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "baseline.db"
-
-
-@contextmanager
-def opened(path: Path | None, **options: object) -> Iterator[Store]:
-    store = Store.open(path, patience=0.0, **options)  # type: ignore[arg-type] # options of open
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def block(start: int = START, **parts: object) -> Block:
-    hours = {one: hour(start // HOUR * HOUR, seed=n) for n, one in enumerate(KEYS)}
-    return Block(start, hours, **parts)  # type: ignore[arg-type] # parts of a block
 
 
 def test_a_block_is_there_after_the_file_was_opened_again(path: Path) -> None:
@@ -116,103 +111,6 @@ def test_a_regression_that_grows_is_one_and_the_next_one_is_another(path: Path) 
         assert store.regressions(until=START + DAY).result() == (cleared, group)
         store.save_block(block(regressions=(beside,))).result()
         assert math.isnan(store.regressions(until=START + 1).result()[1].was)
-
-
-# What cannot be used
-
-
-def test_a_second_process_on_one_file_keeps_to_memory_and_says_why(path: Path) -> None:
-    with opened(path) as first, opened(path) as second:
-        assert not second.persistent
-        assert second.says.endswith(f"{path}: another process has it open")
-        second.save_block(block()).result()
-        first.save_block(block()).result()
-    with opened(path) as third:
-        assert third.persistent
-        assert third.hours_of_current(START).result() == block().hours
-
-
-@pytest.mark.parametrize("damage", ["overwritten", "cut", "text"])
-def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(path: Path, damage: str) -> None:
-    with opened(path) as store:
-        filled(store, recording(hours=30, series=20))
-    data = path.read_bytes()
-    damaged = {
-        "overwritten": data[:4096] + b"\xa5" * 20_000 + data[24_096:],
-        "cut": data[: len(data) // 2],
-        "text": b"#\n" * 999,
-    }
-    path.write_bytes(damaged[damage])
-    (path.parent / "baseline.db-wal").write_bytes(b"not a log")
-    before = path.read_bytes()
-    with opened(path, clock=lambda: float(START)) as store:
-        assert store.persistent
-        assert f"moved to {path}.corrupt-20261127T000000Z, a new one was begun" in store.says
-        assert store.hours_of_current(START).result() == {}
-        store.save_block(block()).result()
-    aside = path.with_name("baseline.db.corrupt-20261127T000000Z")
-    assert aside.read_bytes() == before
-    with opened(path) as store:
-        assert store.says == f"baselines are kept in {path}"
-        assert store.hours_of_current(START).result() == block().hours
-
-
-def test_a_second_damaged_file_of_the_same_second_does_not_take_the_place_of_the_first(path: Path) -> None:
-    path.parent.mkdir()
-    for text in (b"first", b"other"):
-        path.write_bytes(text * 999)
-        with opened(path, clock=lambda: float(START)):
-            pass
-    aside = sorted(path.parent.glob("*.corrupt-*"))
-    assert [one.read_bytes()[:5] for one in aside] == [b"first", b"other"]
-
-
-def test_a_file_of_a_newer_prober_is_left_as_it_is(path: Path) -> None:
-    newer = (*STEPS, ("CREATE TABLE later (id INTEGER PRIMARY KEY)",))
-    connect(path, steps=newer).close()
-    before = path.read_bytes()
-    with pytest.raises(SchemaRefused, match="newer prober"):
-        connect(path)
-    with opened(path) as store:
-        assert not store.persistent
-        assert f"newer prober (schema {len(STEPS) + 1}; this one knows up to {len(STEPS)})" in store.says
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_file_of_somebody_else_is_left_as_it_is(path: Path) -> None:
-    path.parent.mkdir()
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE theirs (id INTEGER PRIMARY KEY)")
-    other.close()
-    before = path.read_bytes()
-    with opened(path) as store:
-        assert not store.persistent
-        assert "not one of prober's" in store.says
-    assert path.read_bytes() == before
-
-
-def test_a_directory_that_cannot_be_made_means_memory(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with opened(tmp_path / "file" / "baseline.db") as store:
-        assert not store.persistent
-        assert "File exists" in store.says or "Not a directory" in store.says
-        store.save_block(block()).result()
-
-
-def test_a_migration_keeps_what_was_there_and_a_step_that_fails_changes_nothing(path: Path) -> None:
-    with opened(path) as store:
-        store.save_block(block()).result()
-    column = "ALTER TABLE hours ADD COLUMN extra INTEGER NOT NULL DEFAULT 7"
-    broken = (*STEPS, (column, "CREATE TABLE hours (id INTEGER)"))
-    with pytest.raises(sqlite3.OperationalError, match="already exists"):
-        connect(path, steps=broken)
-    better = (*STEPS, (column,), ("CREATE TABLE later (id INTEGER PRIMARY KEY)",))
-    connection = connect(path, steps=better)
-    assert connection.execute("PRAGMA user_version").fetchone() == (len(STEPS) + 2,)
-    assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION,)
-    assert connection.execute("SELECT count(*), sum(extra) FROM hours").fetchone() == (len(KEYS), 7 * len(KEYS))
-    connection.close()
 
 
 # What fails later

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -33,6 +35,10 @@ ORIGIN = Origin("node-a", "node-a", "eu-1a", "eu-1", {"kernel": "6.12.8"})
 def key(number: int = 0, layer: str = "tcp") -> SeriesKey:
     """One of any number of series, each of a cell of its own."""
     return SeriesKey("web", f"target-{number}", "service", "ipv4", layer)
+
+
+#: Five of them.
+KEYS = [key(n) for n in range(5)]
 
 
 def hour(
@@ -82,3 +88,19 @@ def filled(store: Store, recorded: Recording) -> Store:
         hours = {one: h for one, held in recorded.series.items() for h in held if h.start == at}
         store.save_block(Block(at + HOUR - BLOCK, hours)).result()
     return store
+
+
+@contextmanager
+def opened(path: Path | None, **options: object) -> Iterator[Store]:
+    """The store at this path, or in memory, closed at the end. Waits for no lock."""
+    store = Store.open(path, **({"patience": 0.0} | options))  # type: ignore[arg-type] # options of open
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def block(start: int = START, **parts: object) -> Block:
+    """A block of five series."""
+    hours = {one: hour(start // HOUR * HOUR, seed=n) for n, one in enumerate(KEYS)}
+    return Block(start, hours, **parts)  # type: ignore[arg-type] # parts of a block

@@ -111,8 +111,8 @@ def connect(path: Path, patience: float = 0.0, steps: Sequence[Sequence[str]] = 
 
 
 def _look_at_header(path: Path, known: int) -> None:
-    """SchemaRefused before SQLite has touched anything, where the first page already tells."""
-    with suppress(FileNotFoundError), path.open("rb") as file:
+    """SchemaRefused or OSError before SQLite has touched anything, where that much can be told."""
+    with suppress(FileNotFoundError), path.open("r+b") as file:
         head = file.read(_HEADER.size)
         if len(head) == _HEADER.size and head.startswith(_MAGIC):
             version, application = _HEADER.unpack(head)
