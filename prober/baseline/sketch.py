@@ -91,53 +91,10 @@ class Sketch:
         inside = (rank - float(sums[at] - self.counts[at])) / float(self.counts[at])
         return math.exp(BOTTOM + (float(self.bins[at]) + min(max(inside, 0.0), 1.0)) * WIDTH)
 
-    def to_bytes(self) -> bytes:
-        """Some 2 bytes for each bin that is not empty: the gap to the bin before and the count, as LEB128 numbers."""
-        out = bytearray()
-        before = 0
-        for at, count in zip(self.bins.tolist(), self.counts.tolist(), strict=True):
-            _put(out, at - before)
-            _put(out, count)
-            before = at
-        return bytes(out)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """What `to_bytes` gave. ValueError for anything else."""
-        numbers = list(_numbers(data))
-        if len(numbers) % 2:
-            raise ValueError("a sketch of odd length")
-        bins = np.cumsum(np.array(numbers[::2], np.int64))
-        counts = np.array(numbers[1::2], np.int64)
-        if len(bins) and (bins[-1] >= BINS or (np.diff(bins) <= 0).any() or (counts <= 0).any()):
-            raise ValueError("a sketch with bins that cannot be")
-        return cls(bins.astype(np.int64), counts)
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sketch):
             return NotImplemented
         return np.array_equal(self.bins, other.bins) and np.array_equal(self.counts, other.counts)
 
     def __hash__(self) -> int:
-        return hash(self.to_bytes())
-
-
-def _put(out: bytearray, number: int) -> None:
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-
-
-def _numbers(data: bytes) -> Iterable[int]:
-    number = shift = 0
-    for byte in data:
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of a sketch is too large")
-        if not byte & 0x80:
-            yield number
-            number = shift = 0
-    if shift:
-        raise ValueError("a sketch that ends within a number")
+        return hash((*self.bins.tolist(), *self.counts.tolist()))

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.baseline.sketch import BINS, HIGHEST, LOWEST, WIDTH, Sketch, bins_of
@@ -22,12 +21,6 @@ def test_the_order_of_latencies_changes_nothing(some: list[float], random: objec
     assert Sketch.of(shuffled) == Sketch.of(some)
 
 
-@given(LATENCIES)
-def test_a_sketch_comes_back_from_its_bytes(some: list[float]) -> None:
-    sketch = Sketch.of(some)
-    assert Sketch.from_bytes(sketch.to_bytes()) == sketch
-
-
 @given(st.lists(st.floats(2e-5, 50.0), min_size=1, max_size=200), st.sampled_from([0.01, 0.5, 0.9, 0.99]))
 def test_a_quantile_is_within_a_bin_of_the_true_one(some: list[float], q: float) -> None:
     rank = max(int(np.ceil(q * len(some))) - 1, 0)
@@ -45,19 +38,3 @@ def test_what_lies_outside_counts_in_the_first_or_the_last_bin() -> None:
     sketch = Sketch.of([1e-9, LOWEST, HIGHEST * 2, 1e9])
     assert sketch.bins.tolist() == [0, BINS - 1]
     assert sketch.counts.tolist() == [2, 2]
-
-
-@settings(max_examples=300)
-@given(st.binary(max_size=30))
-def test_other_bytes_are_refused_or_make_a_sketch(data: bytes) -> None:
-    try:
-        sketch = Sketch.from_bytes(data)
-    except ValueError:
-        return
-    assert Sketch.from_bytes(sketch.to_bytes()) == sketch
-
-
-@pytest.mark.parametrize("data", [b"\x01", b"\x80", b"\x00\x00", b"\xff" * 12, b"\xff\x7f\x01"])
-def test_bytes_that_are_no_sketch_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="sketch"):
-        Sketch.from_bytes(data)
