@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from prober.baseline.after import judge, look
 from prober.baseline.bank import Bank
 from prober.baseline.fit import fit
 from prober.baseline.scores import Block
@@ -12,6 +13,7 @@ from prober.baseline.sketch import Sketch
 from prober.baseline.values import BLOCK, BLOCKS, HOUR, Direction, Hour, Level, SeriesKey
 
 Times = npt.NDArray[np.float64]
+Samples = tuple[Times, Times, Times]
 _KEY = SeriesKey("probe", "target", "path", "ipv4", "tcp")
 _REASON = "timeout"
 
@@ -43,6 +45,18 @@ class Confirmed(Detector):
     """The same, for changes that are confirmed."""
 
     level = Level.CONFIRMED
+
+
+def compare(before: Samples, after: Samples) -> str:
+    """What became worse from one stretch of time to another; "" for nothing."""
+    known = fit(hours_of(*before))
+    looked = look(known, hours_of(*after))
+    if looked is None:
+        return "fail"
+    judged = judge(known, looked)
+    if judged.failures is not None:
+        return "fail"
+    return "location" if judged.way > 0 else "tail" if judged.tail is not None else ""
 
 
 def hours_of(t: Times, lat: Times, ok: Times) -> tuple[Hour, ...]:

@@ -117,7 +117,7 @@ def fit(hours: Sequence[Hour]) -> Fit:
     whole = Sketch.merged(hour.sketch for hour in hours)
     return Fit(
         tables, Response.of(density, tables), season, float(psi.mean()), float(rank.mean()),
-        _noise(psi, blocks), _noise(rank, blocks), sum(covered), held, failures,
+        noise_of(psi, blocks), noise_of(rank, blocks), sum(covered), held, failures,
         whole.quantile(0.5), whole.quantile(0.99), tuple(starts.tolist()), (psi - psi.mean()).astype(np.float32),
     )  # fmt: skip
 
@@ -160,7 +160,7 @@ def _without(counts: Floats, season: Floats) -> Floats:
     return shared(counts[hours, bins], bins - season[hours] / WIDTH)
 
 
-def _noise(shifts: Floats, blocks: Floats) -> Noise:
+def noise_of(shifts: Floats, blocks: Floats) -> Noise:
     """The long-run deviation of a block (over lags of an hour, as Newey and West 1987), and the slow one."""
     x = shifts - shifts.mean()
     n = len(x)

@@ -1,0 +1,140 @@
+"""The later side of a comparison: the hours of one series, scored by the fit of the earlier side. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prober.baseline.channels import likelihood, margins_of
+from prober.baseline.fit import Fit, hourly, looked_up
+from prober.baseline.season import waves, weekend
+from prober.baseline.sizes import Sized, size_of, tail_of
+from prober.baseline.sketch import BINS, WIDTH, Floats, Sketch
+from prober.baseline.values import BLOCKS, HOUR, Channel, Hour
+
+#: Standard errors beyond which a change is no noise, and what is always allowed beside (log seconds).
+SURE = 2.1
+DRIFT = 0.01
+#: Evidence of the tail and of failures that one hour may add at most.
+#: log-likelihoods from which tail and failures count as worse: nobody looks as often as the live sums do.
+_SURE_TAIL = 7.0
+_SURE_FAILING = 7.0
+_HOURS_TAIL = 6.0
+_HOURS_FAILURES = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """The hours that have latencies: all arrays of shape (hours,)."""
+
+    starts: Floats
+    psi: Floats
+    rank: Floats
+    """Shifts (log seconds), the season taken out."""
+    blocks: Floats
+    tail: Floats
+    """Summed tail scores, as if the whole had not moved."""
+    beyond: Floats
+    """How many latencies lay beyond each mark of the tail, of shape (MARKS,)."""
+    season: float
+    """What the season makes of these hours together (log seconds)."""
+    sketch: Sketch
+    failed: int
+    failing: float
+    """log-likelihood of more failures against the usual share, no hour counting for too much."""
+
+    @property
+    def shift(self) -> Floats:
+        """The mean shift by psi and by rank, of shape (2,)."""
+        return np.array([np.average(of, weights=self.blocks) for of in (self.psi, self.rank)])
+
+    @property
+    def length(self) -> float:
+        """Blocks."""
+        return float(self.blocks.sum())
+
+
+def look(fit: Fit, hours: Sequence[Hour]) -> After | None:
+    """Score `hours`; None where no latency was met."""
+    met = [hour for hour in hours if hour.sketch.total]
+    if not met:
+        return None
+    counts = np.array([hour.sketch.dense() for hour in met], np.float64)
+    starts = np.array([hour.start for hour in met], np.float64)
+    season = waves(starts + HOUR / 2) @ fit.season.coefficients
+    psi, rank = hourly(counts, season, fit.tables)
+    psi, rank = psi - fit.psi_mean, rank - fit.rank_mean
+    at = np.arange(BINS) - season[:, None] / WIDTH
+    level = max(0.0, float(np.median(np.minimum(psi, rank))))
+    tail = (counts * looked_up(fit.tables.tail, at - level / WIDTH)).sum(axis=1)
+    beyond = np.array([(counts * (at + 0.5 > mark)).sum() for mark in fit.response.marks])
+    blocks = np.array([max(hour.covered.bit_count(), 1) for hour in met], np.float64)
+    return After(
+        starts, psi, rank, blocks, tail, beyond, float(np.average(season, weights=blocks)),
+        Sketch.merged(hour.sketch for hour in met), sum(sum(hour.failed.values()) for hour in hours), _failing(fit,
+        hours),
+    )  # fmt: skip
+
+
+def _failing(fit: Fit, hours: Sequence[Hour]) -> float:
+    usual, more = np.array(fit.failure_rates())
+    failed = np.array([sum(hour.failed.values()) for hour in hours], np.float64)
+    held = np.array([hour.sketch.total for hour in hours], np.float64)
+    blocks = np.array([max(hour.covered.bit_count(), 1) for hour in hours], np.float64)
+    gained = np.minimum(likelihood(failed, held, usual, more), _HOURS_FAILURES * blocks / BLOCKS)
+    return float(gained.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the later side of a series says."""
+
+    location: Sized
+    way: int
+    """1 slower, -1 faster, 0 as before."""
+    tail: Sized | None
+    """Where the tail became heavier."""
+    failures: Sized | None
+    """Where more failed."""
+
+
+def judge(fit: Fit, after: After) -> Judged:
+    """Compare a series with its own baseline."""
+    shift, noise = after.shift, (fit.psi, fit.rank)
+    errors = [math.sqrt(one.deviation**2 * (1 / after.length + 1 / fit.blocks) + one.slow**2) for one in noise]
+    found = 0
+    for sign, improving in ((1, False), (-1, True)):
+        margins = margins_of(fit) + _seasonal(fit, after, improving) + DRIFT
+        if any(sign * shift[n] - margins[n] > SURE * errors[n] for n in (0, 1)):
+            found = sign
+    location = size_of(fit, Channel.LOCATION, np.array([*(shift * after.length), after.length]))
+    heavier = tail_of(fit, after.beyond, after.sketch.total)
+    tail = float(np.minimum(after.tail, _HOURS_TAIL * after.blocks / BLOCKS).sum()) > _SURE_TAIL
+    failing = after.failing > _SURE_FAILING
+    runs = after.sketch.total + after.failed
+    failures = size_of(fit, Channel.FAILURE, np.array([after.failed, 0.0, runs])) if failing else None
+    return Judged(location, found, heavier if tail else None, failures)
+
+
+def _seasonal(fit: Fit, after: After, improving: bool) -> float:
+    """The margin of the season, over the hours that there are."""
+    share = float(weekend(after.starts).mean())
+    return sum(
+        weight * fit.season.margin(day, improving=improving) for day, weight in ((True, share), (False, 1 - share))
+    )
+
+
+def onset_of(starts: Floats, shifts: Floats, size: float) -> float:
+    """The hour with which a shift of `size` (log seconds) began most likely: the likeliest place of a single step."""
+    gained = (shifts - size / 2) * (1.0 if size > 0 else -1.0)
+    rest = gained[::-1].cumsum()[::-1]
+    return float(starts[int(np.argmax(rest))])
+
+
+def slowest_of(starts: Floats, shifts: Floats) -> tuple[float, float]:
+    """The hour with the largest shift, and its ratio."""
+    at = int(np.argmax(shifts))
+    return float(starts[at]), math.exp(float(shifts[at]))

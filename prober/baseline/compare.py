@@ -1,0 +1,257 @@
+"""Two recordings side by side: before and after a change, a release and the one before, a baseline and now. Pure.
+
+The same scores as live, over all that was recorded: small changes that take a day to be believed are believed at
+once if a day was recorded. What is told of several series together is judged by the noise that just this pool had in
+the baseline.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from prober.baseline.after import After, Judged, judge, look, onset_of, slowest_of
+from prober.baseline.fit import Fit, NotEnough, fit
+from prober.baseline.pools import Pooled, pool_of
+from prober.baseline.sketch import Sketch
+from prober.baseline.values import Hour, Recording, SeriesKey, Size
+
+
+class Finding(StrEnum):
+    """What a comparison says."""
+
+    FAILING = "more_failures"
+    SLOWER = "slower"
+    HEAVIER_TAIL = "heavier_tail"
+    FASTER = "faster"
+    SAME = "as_before"
+    UNKNOWN = "not_enough"
+
+
+#: Findings that make a change look bad, the worst first.
+BAD: Final = (Finding.FAILING, Finding.SLOWER, Finding.HEAVIER_TAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One side of a row: seconds over all its runs, the share that failed, and how many there were."""
+
+    p50: float
+    p99: float
+    failed: float
+    runs: int
+
+    @classmethod
+    def of(cls, sketch: Sketch, failed: int, season: float = 0.0) -> Figures:
+        """Of these latencies and failures; `season` (log seconds) is added to what is told."""
+        runs = sketch.total + failed
+        factor = math.exp(season)
+        return cls(sketch.quantile(0.5) * factor, sketch.quantile(0.99) * factor, failed / max(runs, 1), runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: a series, or several of a layer together."""
+
+    name: str
+    """`all`, `ingress` (of the part `path`), or the series."""
+    layer: str
+    series: int
+    was: Figures
+    """Before; seconds as they would be at the hours of the later side."""
+    now: Figures
+    finding: Finding
+    change: Size | None = None
+    """Of the whole distribution, the season taken out: 1.18 is 18 % slower."""
+    tail: Size | None = None
+    """Of p99, where the tail became heavier."""
+    onset: float | None = None
+    """Unix seconds: the hour with which it most likely began, where something was found."""
+    slowest: tuple[float, float] | None = None
+    """The hour (Unix seconds) of the later side with the largest shift, and its ratio."""
+    why: str = ""
+    """Of `not_enough`: what is missing."""
+    regressed: int = 0
+    """Of a pool: how many of its series are bad by themselves."""
+
+    @property
+    def bad(self) -> bool:
+        """It got worse."""
+        return self.finding in BAD
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came out: a row for each layer, rows for each part of it, and one for each series."""
+
+    layers: tuple[Row, ...]
+    parts: Mapping[str, tuple[Row, ...]]
+    """By `path`, `family`, `target`, `node`, `zone` and `vantage`, where there is more than one of them."""
+    series: tuple[Row, ...]
+
+    @property
+    def regressed(self) -> bool:
+        """A layer as a whole got worse, or a part of one, or a series by itself."""
+        return any(row.bad for rows in (self.layers, *self.parts.values(), self.series) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A series on both sides."""
+
+    vantage: str
+    zone: str
+    node: str
+    key: SeriesKey
+    fit: Fit | None
+    before: tuple[Hour, ...]
+    after: After | None
+    judged: Judged | None
+    why: str
+
+
+_PARTS: Final[Mapping[str, Callable[[Told], str]]] = {
+    "path": lambda one: one.key.path,
+    "family": lambda one: one.key.family,
+    "target": lambda one: one.key.target,
+    "node": lambda one: one.key.node or one.node,
+    "zone": lambda one: one.zone,
+    "vantage": lambda one: one.vantage,
+}
+
+
+def compare(
+    before: Sequence[Recording], after: Sequence[Recording], progress: Callable[[int, int], None] = lambda _n, _of: None
+) -> Comparison:
+    """Compare recordings of the same vantages (of one alone, if each side has but one, whatever its name).
+
+    Series that only one side has are left out. `progress` is told how many series of how many were compared.
+    """
+    told = _told(before, after, progress)
+    whole = [one for one in told if not one.key.node]
+    parts = {}
+    for kind, part in _PARTS.items():
+        chosen = told if kind == "node" and any(one.key.node for one in told) else whole
+        if len({part(one) for one in chosen} - {""}) > 1:
+            parts[kind] = _pools(chosen, part)
+    return Comparison(_pools(whole, lambda _: "all"), parts, tuple(_row(one) for one in told))
+
+
+def _told(before: Sequence[Recording], after: Sequence[Recording], progress: Callable[[int, int], None]) -> list[Told]:
+    alone = len(before) == len(after) == 1
+    later = {"" if alone else recording.origin.vantage: recording for recording in after}
+    pairs = [
+        (recording, other, key)
+        for recording in before
+        if (other := later.get("" if alone else recording.origin.vantage)) is not None
+        for key in sorted(recording.series.keys() & other.series.keys())
+    ]
+    found = []
+    for number, (recording, other, key) in enumerate(pairs):
+        progress(number, len(pairs))
+        found.append(_pair(recording, other, key))
+    progress(len(pairs), len(pairs))
+    return found
+
+
+def _pair(recording: Recording, other: Recording, key: SeriesKey) -> Told:
+    """One series on both sides."""
+    hours, origin = recording.series[key], recording.origin
+    settings, now = recording.settings.get(key.cell), other.settings.get(key.cell)
+    known, looked, why = None, None, ""
+    if settings is not None and now is not None and settings != now:
+        why = "it is probed in another way now"
+    else:
+        try:
+            known = fit(hours)
+        except NotEnough as error:
+            why = str(error)
+    if known is not None and (looked := look(known, other.series[key])) is None:
+        why = "no latency in the later recording"
+    judged = None if known is None or looked is None else judge(known, looked)
+    return Told(origin.vantage, origin.zone, origin.node, key, known, hours, looked, judged, why)
+
+
+def _row(one: Told) -> Row:
+    """The row of one series."""
+    sketch, failed = _before([one])
+    if one.fit is None or one.after is None or one.judged is None:
+        now = Figures.of(Sketch.empty(), 0) if one.after is None else Figures.of(one.after.sketch, one.after.failed)
+        return Row(str(one.key), one.key.layer, 1, Figures.of(sketch, failed), now, Finding.UNKNOWN, why=one.why)
+    after, judged = one.after, one.judged
+    finding = _finding(judged.way, judged)
+    size = math.log(judged.location.size.change)
+    onset = onset_of(after.starts, after.psi, size) if finding not in (Finding.SAME, Finding.FAILING) else None
+    return Row(
+        str(one.key), one.key.layer, 1, Figures.of(sketch, failed, after.season),
+        Figures.of(after.sketch, after.failed), finding, judged.location.size,
+        None if judged.tail is None else judged.tail.size, onset, slowest_of(after.starts, after.psi),
+    )  # fmt: skip
+
+
+def _finding(way: int, judged: Judged | None) -> Finding:
+    if judged is not None and judged.failures is not None:
+        return Finding.FAILING
+    if way > 0:
+        return Finding.SLOWER
+    if judged is not None and judged.tail is not None:
+        return Finding.HEAVIER_TAIL
+    return Finding.FASTER if way < 0 else Finding.SAME
+
+
+def _pools(told: Sequence[Told], part: Callable[[Told], str]) -> tuple[Row, ...]:
+    """A row for each layer and each value of `part`, in the order in which they first come."""
+    found: dict[tuple[str, str], list[Told]] = defaultdict(list)
+    for one in told:
+        if part(one):
+            found[one.key.layer, part(one)].append(one)
+    return tuple(_pool(name, layer, members) for (layer, name), members in found.items())
+
+
+def _pool(name: str, layer: str, members: Sequence[Told]) -> Row:
+    """The row of several series; of one, its own under this name."""
+    rows = [_row(one) for one in members]
+    known = [one for one in members if one.judged is not None]
+    bad = sum(row.bad for row in rows)
+    sketch, failed = _before(members)
+    sketches = [one.after.sketch for one in members if one.after is not None]
+    now = Figures.of(Sketch.merged(sketches), sum(one.after.failed for one in members if one.after is not None))
+    if not known:
+        return Row(name, layer, len(members), Figures.of(sketch, failed), now, Finding.UNKNOWN, why=members[0].why)
+    season = float(np.mean([one.after.season for one in known if one.after is not None]))
+    was = Figures.of(sketch, failed, season)
+    pooled = pool_of([(one.fit, one.after) for one in known if one.fit is not None and one.after is not None])
+    finding, onset = _pooled_finding(pooled, rows)
+    return Row(
+        name, layer, len(members), was, now, finding, pooled.size,
+        _middle([row.tail for row in rows if row.tail is not None]),
+        onset, slowest_of(pooled.starts, pooled.shifts), regressed=bad,
+    )  # fmt: skip
+
+
+def _middle(sizes: Sequence[Size]) -> Size | None:
+    """The one in the middle, by size."""
+    return sorted(sizes, key=lambda size: size.change)[len(sizes) // 2] if sizes else None
+
+
+def _pooled_finding(pooled: Pooled, rows: Sequence[Row]) -> tuple[Finding, float | None]:
+    """What the pool says by itself, else what most of its series say."""
+    onset = onset_of(pooled.starts, pooled.shifts, math.log(pooled.size.change))
+    for finding in (Finding.FAILING, Finding.HEAVIER_TAIL):
+        if 2 * sum(row.finding is finding for row in rows) >= len(rows):
+            return finding, onset if finding is Finding.HEAVIER_TAIL else None
+    if pooled.way == 0:
+        return Finding.SAME, None
+    return (Finding.SLOWER if pooled.way > 0 else Finding.FASTER), onset
+
+
+def _before(members: Sequence[Told]) -> tuple[Sketch, int]:
+    """All latencies of the earlier side, and failures."""
+    hours = [hour for one in members for hour in one.before]
+    return Sketch.merged(hour.sketch for hour in hours), sum(sum(hour.failed.values()) for hour in hours)

@@ -1,0 +1,220 @@
+"""Groups of series watched as one: pooled, or one side minus another. Pure.
+
+What two sides share (the fabric, the hour of the day, a busy node under both) cancels in their difference, so a
+change is seen that is far below the noise of each: changed nodes minus nodes that were not, the Service minus the
+Pod behind it, IPv6 minus IPv4, the edge minus the origin. The noise of a difference is that of the same difference
+while the baseline was recorded, so nothing has to be independent of anything.
+
+A member is whatever its shifts are told by: a `SeriesKey`, or a pair of a vantage and one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prober.baseline.alarms import AlarmKey, Alarms, Evidence
+from prober.baseline.fit import Fit, Noise, noise_of
+from prober.baseline.sizes import Sized, Z
+from prober.baseline.sketch import Bools, Floats
+from prober.baseline.values import BLOCKS, Channel, Direction, Regression, Size
+
+#: Below so many hours that both sides have, a difference has no noise that is known.
+LEAST_HOURS = 12
+#: The share of a side's weight that has to be there for a block to count.
+PRESENT = 0.5
+#: The cap of a block, the drift that is allowed and the least threshold (log seconds): pooled, and of a difference.
+_CAP = 0.2
+_DRIFT = {False: 0.0245, True: 0.012}
+_LEAST = {False: 2.0, True: 0.5}
+_NOISE = 10.0
+#: Shares of the noise that the level may be wrong by (as `channels`).
+_LEVEL_ERROR = 1.0
+_SLOW_ERROR = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some series as one; with `against`, what they have beyond those."""
+
+    name: str
+    """For people and labels: `changed minus control`, `service minus pod`, `path ingress`."""
+    layer: str
+    members: tuple[Hashable, ...]
+    against: tuple[Hashable, ...] = ()
+    scope: str = ""
+    """What the group is within, if not the whole: a target, for one."""
+
+    @property
+    def differential(self) -> bool:
+        """It is a difference."""
+        return bool(self.against)
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.layer, self.name, self.scope) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a baseline knows of a group."""
+
+    noise: Noise
+    blocks: float
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The weights of one side: by row of a group, columns are all members."""
+
+    weights: Floats
+
+    def mean(self, shifts: Floats) -> Floats:
+        """The weighted mean of `shifts` (members, or members × times; NaN is absent); NaN where too few are there."""
+        there = np.isfinite(shifts)
+        weight = self.weights @ there
+        least = PRESENT * self.weights.sum(axis=1)
+        least = least if weight.ndim == 1 else least[:, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: Floats = np.where(
+                (weight >= least) & (weight > 0), self.weights @ np.where(there, shifts, 0) / weight, np.nan
+            )
+        return found
+
+
+class Pool:
+    """The groups over one list of members, and their pooled shifts."""
+
+    def __init__(self, groups: Sequence[Group], weights: Mapping[Hashable, float]) -> None:
+        """`weights`: of each member that is known, 1 / variance. A group of which a side is unknown stays silent."""
+        self.groups = groups
+        self.members = tuple(dict.fromkeys(m for group in groups for m in (*group.members, *group.against)))
+        at = {member: number for number, member in enumerate(self.members)}
+        plus, minus = np.zeros((2, len(groups), len(self.members)))
+        for row, group in enumerate(groups):
+            for side, members in ((plus, group.members), (minus, group.against)):
+                for member in members:
+                    side[row, at[member]] = weights.get(member, 0.0)
+        self._plus, self._minus = Side(plus), Side(minus)
+        self._differential: Bools = np.array([group.differential for group in groups], bool)
+
+    def shifts(self, by_member: Mapping[Hashable, float]) -> Floats:
+        """The shift of each group in one block, of shape (groups,); NaN where a side is not there."""
+        return self.pooled(np.array([by_member.get(member, np.nan) for member in self.members]))
+
+    def pooled(self, shifts: Floats) -> Floats:
+        """The same of an array (members,) or (members, times)."""
+        plus, minus = self._plus.mean(shifts), self._minus.mean(shifts)
+        differential = self._differential if plus.ndim == 1 else self._differential[:, None]
+        found: Floats = np.where(differential, plus - minus, plus)
+        return found
+
+    def learned(self, hourly: Mapping[Hashable, Mapping[int, float]]) -> list[Learned | None]:
+        """What the hours of a baseline tell: `hourly` has the shift of each member by the start of the hour."""
+        starts = sorted({start for of in hourly.values() for start in of})
+        told = np.array([[hourly.get(m, {}).get(start, np.nan) for start in starts] for m in self.members])
+        pooled = self.pooled(told.reshape(len(self.members), len(starts)))
+        return [_learned(row[np.isfinite(row)]) for row in pooled]
+
+
+def _learned(shifts: Floats) -> Learned | None:
+    if len(shifts) < LEAST_HOURS:
+        return None
+    return Learned(noise_of(shifts, np.full(len(shifts), BLOCKS)), len(shifts) * BLOCKS, float(shifts.mean()))
+
+
+class GroupBank:
+    """Watches groups, block by block; `learned` in the order of the pool's groups, None for those that stay silent."""
+
+    def __init__(self, pool: Pool, learned: Sequence[Learned | None], baseline: str = "") -> None:
+        self.pool, self.baseline, self.learned = pool, baseline, learned
+        known = [one or Learned(Noise(math.inf, 0.0), 1.0, 0.0) for one in learned]
+        self._silent = np.array([one is None for one in learned], bool)
+        self._deviation = np.array([one.noise.deviation for one in known])
+        self._means = np.array([one.mean for one in known])
+        self._margins = np.array([margin(one) for one in known])
+        differential = [group.differential for group in pool.groups]
+        self._drift = np.array([_DRIFT[one] for one in differential])
+        least = np.array([_LEAST[one] for one in differential])
+        self._thresholds = np.maximum(least, _NOISE * self._deviation**2 / (2 * self._drift))
+        rows = len(pool.groups)
+        self.sums = np.zeros((rows, 2))
+        """Evidence of slower and of faster, of shape (groups, 2), not yet by threshold."""
+        self.onset = np.zeros((rows, 2), np.int64)
+        self.seen = np.zeros((rows, 2, 2))
+        """Since then: sum of shifts, and blocks."""
+        self.alarms = Alarms()
+
+    def end_block(self, start: int, by_member: Mapping[Hashable, float]) -> None:
+        """Judge a block, given the shift (log seconds, by psi) of each member that met enough."""
+        shifts = self.pool.shifts(by_member) - self._means
+        there = np.isfinite(shifts) & ~self._silent
+        shift = np.where(there, shifts, 0.0)
+        fresh = self.sums == 0.0
+        self.onset[fresh] = start
+        self.seen[fresh] = 0.0
+        self.seen += np.where(there, np.stack([shift, np.ones_like(shift)]), 0.0).T[:, None, :]
+        allowed = self._margins + self._drift
+        for way, sign in enumerate((1.0, -1.0)):
+            gain = np.where(there, np.minimum(sign * shift, _CAP) - allowed, 0.0)
+            self.sums[:, way] = np.maximum(self.sums[:, way] + gain, 0.0)
+        self._alarm(start)
+
+    def evidence(self) -> Floats:
+        """Of shape (groups, 2), slower and faster: 1 is the threshold of `suspect`."""
+        found: Floats = self.sums / self._thresholds[:, None]
+        return found
+
+    def size(self, row: int, way: int) -> Size:
+        """How much slower (0) or faster (1) a group is since its onset, as ratio."""
+        total, blocks = self.seen[row, way]
+        told = self.learned[row]
+        shift = float(total) / max(float(blocks), 1.0)
+        half = Z * error(told, float(blocks)) if told is not None else math.inf
+        return Size(*(math.exp(min(shift + by * half, 50.0)) for by in (0, -1, 1)))
+
+    def regressions(self) -> Iterator[Regression]:
+        """Every alarm that lasts."""
+        for key, alarm in self.alarms.items():
+            group = self.pool.groups[key.row]
+            yield Regression(
+                str(group), group.layer, key.channel, alarm.level, key.direction, alarm.onset, alarm.since,
+                alarm.evidence, alarm.sized.size, self.baseline,
+            )  # fmt: skip
+
+    def _alarm(self, start: int) -> None:
+        share = self.evidence()
+        rows = {*np.flatnonzero((share >= 1.0).any(axis=1)).tolist(), *(key.row for key in self.alarms)}
+        ways = (Direction.REGRESSED, Direction.IMPROVED)
+        found = {
+            AlarmKey(row, Channel.LOCATION, ways[way]): Evidence(float(share[row, way]), int(self.onset[row, way]), way)
+            for row in rows
+            for way in (0, 1)
+        }
+        self.alarms.follow(start, found, lambda key, told: Sized(self.size(key.row, told.column), 0.0, 0.0))
+
+
+def margin(learned: Learned) -> float:
+    """What the level of a group may be wrong by, log seconds."""
+    return (
+        _LEVEL_ERROR * learned.noise.deviation / math.sqrt(max(learned.blocks, 1.0)) + _SLOW_ERROR * learned.noise.slow
+    )
+
+
+def error(learned: Learned, blocks: float) -> float:
+    """The standard error of the mean shift of a group over so many blocks, log seconds."""
+    noise = learned.noise
+    return math.sqrt(noise.deviation**2 * (1 / max(blocks, 1.0) + 1 / max(learned.blocks, 1.0)) + noise.slow**2)
+
+
+def weights_of(fits: Mapping[Hashable, Fit]) -> dict[Hashable, float]:
+    """The weight of each series: the quiet ones tell more."""
+    return {member: 1.0 / max(fit.psi.deviation, 1e-3) ** 2 for member, fit in fits.items()}
+
+
+def hourly_of(fits: Mapping[Hashable, Fit]) -> dict[Hashable, dict[int, float]]:
+    """The hours of a baseline as `Pool.learned` wants them."""
+    return {member: dict(zip(fit.starts, fit.shifts.tolist(), strict=True)) for member, fit in fits.items()}
