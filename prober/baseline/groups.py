@@ -17,7 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from prober.baseline.alarms import AlarmKey, Alarms, Evidence
+from prober.baseline.channels import seasonal_margins
 from prober.baseline.fit import Fit, Noise, noise_of
+from prober.baseline.season import weekend
 from prober.baseline.sizes import Sized, Z
 from prober.baseline.sketch import Bools, Floats
 from prober.baseline.values import BLOCKS, Channel, Direction, Regression, Size
@@ -129,8 +131,13 @@ def _learned(shifts: Floats) -> Learned | None:
 class GroupBank:
     """Watches groups, block by block; `learned` in the order of the pool's groups, None for those that stay silent."""
 
-    def __init__(self, pool: Pool, learned: Sequence[Learned | None], baseline: str = "") -> None:
+    def __init__(
+        self, pool: Pool, learned: Sequence[Learned | None], baseline: str = "", seasonal: Floats | None = None
+    ) -> None:
+        """`seasonal`: what to allow for the season, as `seasonal_of` tells; None where there is nothing but
+        differences."""
         self.pool, self.baseline, self.learned = pool, baseline, learned
+        self._seasonal = np.zeros((len(pool.groups), 2, 2)) if seasonal is None else seasonal
         known = [one or Learned(Noise(math.inf, 0.0), 1.0, 0.0) for one in learned]
         self._silent = np.array([one is None for one in learned], bool)
         self._deviation = np.array([one.noise.deviation for one in known])
@@ -157,8 +164,9 @@ class GroupBank:
         self.onset[fresh] = start
         self.seen[fresh] = 0.0
         self.seen += np.where(there, np.stack([shift, np.ones_like(shift)]), 0.0).T[:, None, :]
-        allowed = self._margins + self._drift
+        at_weekend = int(weekend(np.array([start]))[0])
         for way, sign in enumerate((1.0, -1.0)):
+            allowed = self._margins + self._drift + self._seasonal[:, at_weekend, way]
             gain = np.where(there, np.minimum(sign * shift, _CAP) - allowed, 0.0)
             self.sums[:, way] = np.maximum(self.sums[:, way] + gain, 0.0)
         self._alarm(start)
@@ -208,6 +216,17 @@ def error(learned: Learned, blocks: float) -> float:
     """The standard error of the mean shift of a group over so many blocks, log seconds."""
     noise = learned.noise
     return math.sqrt(noise.deviation**2 * (1 / max(blocks, 1.0) + 1 / max(learned.blocks, 1.0)) + noise.slow**2)
+
+
+def seasonal_of(pool: Pool, fits: Mapping[Hashable, Fit]) -> Floats:
+    """What to allow for the season, of shape (groups, 2, 2) as `channels.seasonal_margins`: the mean of the members,
+    and nothing for a difference, whose sides share it."""
+    found = np.zeros((len(pool.groups), 2, 2))
+    for row, group in enumerate(pool.groups):
+        known = [seasonal_margins(fits[member].season) for member in group.members if member in fits]
+        if known and not group.differential:
+            found[row] = np.mean(known, axis=0)
+    return found
 
 
 def weights_of(fits: Mapping[Hashable, Fit]) -> dict[Hashable, float]:
