@@ -85,7 +85,10 @@ def unpack(blob: bytes) -> tuple[Hour, ...]:
 
 
 class PackedSeries(Mapping[SeriesKey, tuple[Hour, ...]]):
-    """The `series` of a recording, each unpacked anew when it is asked for: that is a tenth or less of the memory."""
+    """The `series` of a recording, each unpacked anew when it is asked for: that is a tenth or less of the memory.
+
+    ValueError from a blob that is damaged.
+    """
 
     def __init__(self, blobs: Mapping[SeriesKey, bytes]) -> None:
         self.blobs = blobs

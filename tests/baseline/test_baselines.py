@@ -141,8 +141,10 @@ def test_what_is_imported_keeps_its_version_unless_another_recording_has_it(stor
     elsewhere = store.put(recording("elsewhere", version=3)).result()
     assert (elsewhere.version, elsewhere.active) == (3, 0)
     assert store.get("elsewhere").result() == recording("elsewhere", version=3)
-    with pytest.raises(ValueError, match="without a series"):
+    with pytest.raises(ValueError, match="has a series"):
         store.put(replace(exported, series={})).result()
+    with pytest.raises(ValueError, match="ends after it begins"):
+        store.put(replace(exported, until=exported.since)).result()
 
 
 def test_fits_are_kept_beside_their_baseline_and_replaced(store: Store) -> None:

@@ -172,6 +172,17 @@ def test_a_block_that_no_disk_would_take_is_given_up_and_does_not_hold_up_the_ne
         assert store.hours_of_current(START).result() == block().hours
 
 
+@pytest.mark.parametrize("statement", ["UPDATE hours SET sketch = x'80'", "UPDATE shifts SET arrays = x'01ff'"])
+def test_a_row_that_cannot_be_read_is_told_and_counted(path: Path, statement: str) -> None:
+    with opened(path) as store:
+        store.save_block(block(shifts=shifts(START, KEYS))).result()
+        store._ask(lambda db: db.execute(statement)).result()
+        asked = store.hours_of_current(START) if "hours" in statement else store.shifts(0, math.inf)
+        with pytest.raises(StoreFailed, match="damaged"):
+            asked.result()
+        assert store.failures == 1
+
+
 # Retention
 
 

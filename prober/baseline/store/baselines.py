@@ -59,8 +59,8 @@ def put(db: Database, recording: Recording) -> BaselineInfo:
     It keeps its version unless that was given to another one: then it gets the next. ValueError: its label cannot be
     one, or it has no series.
     """
-    if not recording.series:
-        raise ValueError("a baseline without a series")
+    if not recording.series or recording.since >= recording.until:
+        raise ValueError("a baseline has a series, and a window that ends after it begins")
     digest = _digest(recording)
     row = db.execute("SELECT id FROM baselines WHERE label = ? AND digest = ?", (recording.label, digest)).fetchone()
     if row is not None:
@@ -159,13 +159,12 @@ def _why_none(refused: list[Refused]) -> str:
 
 
 def _find(db: Database, label: str, version: int | None) -> int:
-    row = db.execute(
-        "SELECT id FROM baselines WHERE label = ?1 AND (version = ?2 OR ?2 IS NULL) ORDER BY version DESC LIMIT 1",
-        (label, version),
-    ).fetchone()
-    if row is None:
-        raise UnknownBaseline(f"there is no baseline {label}" if version is None else f"there is no {label} v{version}")
-    return int(row[0])
+    versions = dict(db.execute("SELECT version, id FROM baselines WHERE label = ?", (label,)).fetchall())
+    if not versions:
+        raise UnknownBaseline(f"there is no baseline {label}")
+    if version is not None and version not in versions:
+        raise UnknownBaseline(f"there is no {label} v{version}")
+    return int(versions[max(versions) if version is None else version])
 
 
 def _insert(db: Database, recording: Recording, version: int | None) -> int:

@@ -16,7 +16,7 @@ from prober.baseline.sketch import Ints
 from prober.baseline.store import regressions
 from prober.baseline.store.arrays import from_blob, to_blob
 from prober.baseline.store.database import Database
-from prober.baseline.store.kinds import Block, Retention, Shifts, State
+from prober.baseline.store.kinds import Block, Retention, Shifts, State, StoreFailed
 from prober.baseline.values import HOUR, Hour, Regression, SeriesKey
 
 #: Seconds for which blocks wait that could not be written.
@@ -87,8 +87,8 @@ def _save_hours(db: Database, hours: dict[tuple[int, SeriesKey], tuple[int, Row]
             ),
         )
         db.execute(
-            "UPDATE series SET seen = ?1 WHERE seen < ?1 AND id IN (SELECT series FROM hours WHERE start = ?1)",
-            (start,),
+            "UPDATE series SET seen = ? WHERE seen < ? AND id IN (SELECT series FROM hours WHERE start = ?)",
+            (start, start, start),
         )
 
 
@@ -105,24 +105,31 @@ def load_state(db: Database) -> tuple[int, State] | None:
 
 
 def load_hour(db: Database, start: int) -> dict[SeriesKey, Hour]:
-    """What each series has of this hour. ValueError where a row is damaged."""
+    """What each series has of this hour. StoreFailed where a row is damaged."""
     rows = db.execute("SELECT series, start, covered, failed, sketch FROM hours WHERE start = ?", (start,)).fetchall()
-    return dict(zip((db.keys[row[0]] for row in rows), hours_of([row[1:] for row in rows]), strict=True))
+    try:
+        hours = hours_of([row[1:] for row in rows])
+    except ValueError as error:
+        raise StoreFailed(f"the hour {start} is damaged: {error}") from error
+    return dict(zip((db.keys[row[0]] for row in rows), hours, strict=True))
 
 
 def load_shifts(db: Database, since: float, until: float, series: Iterable[SeriesKey] | None) -> tuple[Shifts, ...]:
-    """Of each block that begins between the two, in order of time; of these series, or of all. ValueError: damaged."""
+    """Of each block that begins between the two, in order of time; of these series, or of all. StoreFailed: damaged."""
     wanted = np.array(db.some(series), np.int64)
-    found = []
-    keys: tuple[SeriesKey, ...] = ()
+    found: list[Shifts] = []
     before: Ints = np.empty(0, np.int64)
     rows = db.execute("SELECT start, arrays FROM shifts WHERE start >= ? AND start < ? ORDER BY start", (since, until))
     for start, blob in rows:
-        ids, runs, failed, d, r = from_blob(blob)
+        try:
+            ids, runs, failed, d, r = from_blob(blob)
+        except ValueError as error:
+            raise StoreFailed(f"the shifts of {start} are damaged: {error}") from error
         kept = np.isin(ids, wanted)  # series that were pruned since are not known any more
         ids = ids[kept]
-        if not np.array_equal(ids, before):
-            keys, before = tuple(db.keys[number] for number in ids.tolist()), ids
+        same = bool(found) and np.array_equal(ids, before)
+        keys = found[-1].series if same else tuple(db.keys[number] for number in ids.tolist())
+        before = ids
         found.append(Shifts(start, keys, runs[kept], failed[kept], d[kept], r[kept]))
     return tuple(found)
 

@@ -10,9 +10,9 @@ from prober.baseline.store.database import Database
 from prober.baseline.values import Channel, Direction, Level, Regression, SeriesKey, Size
 
 _FIND = """SELECT id FROM regressions
-  WHERE series IS ?1 AND grouped IS ?2 AND channel = ?3 AND reason = ?4 AND direction = ?5
-    AND (cleared IS NULL OR onset = ?6)
-  ORDER BY onset <> ?6, id DESC LIMIT 1"""
+  WHERE series IS ? AND grouped IS ? AND channel = ? AND reason = ? AND direction = ?
+    AND (cleared IS NULL OR onset = ?)
+  ORDER BY onset <> ?, id DESC LIMIT 1"""
 _INSERT = """INSERT INTO regressions (series, grouped, channel, reason, direction, onset, cleared, rest)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _LOAD = """SELECT series, grouped, channel, reason, direction, onset, cleared, rest FROM regressions
@@ -23,7 +23,7 @@ def save(db: Database, regressions: Iterable[Regression]) -> None:
     """Insert each, in order, or bring it up to date where it is open or told again; within the caller's transaction."""
     for one in regressions:
         same = _same(one, db)
-        row = db.execute(_FIND, (*same, one.onset)).fetchone()
+        row = db.execute(_FIND, (*same, one.onset, one.onset)).fetchone()
         values = (one.onset, one.cleared, _rest(one))
         if row:
             db.execute("UPDATE regressions SET onset = ?, cleared = ?, rest = ? WHERE id = ?", (*values, *row))

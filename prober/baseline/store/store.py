@@ -186,6 +186,8 @@ class Store:
     def _run(self, job: Callable[[Database], T]) -> T:
         try:
             return job(self._db)
+        except StoreFailed as error:
+            raise self._failed(str(error)) from error
         except sqlite3.Error as error:
             raise self._failed(words(error)) from error
 
