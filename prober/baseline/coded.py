@@ -5,8 +5,9 @@ Some 2 bytes for each such bin. Many are written and read at once: that is ten t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,10 +15,26 @@ from prober.baseline.sketch import BINS, Sketch
 
 #: Bytes of a number: 63 bits.
 _LONGEST = 9
+_AT_ONCE = 256
+T = TypeVar("T")
 
 
 def to_bytes(sketches: Sequence[Sketch]) -> list[bytes]:
     """Each of them as bytes."""
+    return [data for part in _parts(sketches) for data in _to_bytes(part)]
+
+
+def from_bytes(blobs: Sequence[bytes]) -> list[Sketch]:
+    """The sketches of which `to_bytes` gave these bytes. ValueError: one of them is something else."""
+    return [sketch for part in _parts(blobs) for sketch in _from_bytes(part)]
+
+
+def _parts(whole: Sequence[T]) -> Iterator[Sequence[T]]:
+    """In parts of a millisecond or two each: numpy holds the interpreter while it copies."""
+    return (whole[at : at + _AT_ONCE] for at in range(0, len(whole), _AT_ONCE))
+
+
+def _to_bytes(sketches: Sequence[Sketch]) -> list[bytes]:
     ends = np.cumsum([len(sketch.bins) for sketch in sketches])
     if not len(ends) or not ends[-1]:
         return [b""] * len(sketches)
@@ -36,8 +53,7 @@ def to_bytes(sketches: Sequence[Sketch]) -> list[bytes]:
     return [data[at:end] for at, end in pairwise(cuts)]
 
 
-def from_bytes(blobs: Sequence[bytes]) -> list[Sketch]:
-    """The sketches of which `to_bytes` gave these bytes. ValueError: one of them is something else."""
+def _from_bytes(blobs: Sequence[bytes]) -> list[Sketch]:
     ends = np.cumsum([len(blob) for blob in blobs])
     if not len(ends) or not ends[-1]:
         return [Sketch.empty() for _ in blobs]

@@ -77,13 +77,14 @@ def save(db: Database, waiting: Waiting) -> None:
 
 def _save_hours(db: Database, hours: dict[tuple[int, SeriesKey], tuple[int, Row]]) -> None:
     for start in sorted({start for start, _ in hours}):
-        rows = [(db.ids.get(key, -1), key, *row) for (at, key), row in hours.items() if at == start]
-        db.add((key for number, key, *_ in rows if number < 0), start)
+        db.add((key for at, key in hours if at == start), start)
+        rows = {db.ids[key]: row for (at, key), row in hours.items() if at == start}
         db.executemany(
             "REPLACE INTO hours (start, series, covered, successes, failed, sketch) VALUES (?, ?, ?, ?, ?, ?)",
-            sorted(
-                (start, db.ids[key], covered, successes, failed, sketch)
-                for _, key, successes, (_, covered, failed, sketch) in rows
+            (
+                (start, number, covered, successes, failed, sketch)
+                for number in sorted(rows)
+                for successes, (_, covered, failed, sketch) in (rows[number],)
             ),
         )
         db.execute(
