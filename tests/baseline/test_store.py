@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from tests.support.hours import (
     filled,
     hour,
     key,
+    no_more_than,
     opened,
     recording,
     regression,
@@ -116,17 +114,6 @@ def test_a_regression_that_grows_is_one_and_the_next_one_is_another(path: Path) 
 # What fails later
 
 
-@contextmanager
-def no_more_than(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond this many bytes: what a full disk does to it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_blocks_that_find_the_disk_full_are_told_counted_and_written_when_there_is_room(path: Path) -> None:
     told: list[str] = []
     with opened(path, on_failure=told.append) as store:
@@ -158,6 +145,20 @@ def test_blocks_wait_six_hours_for_room_and_are_lost_then(path: Path) -> None:
         kept = [one.start for one in store.shifts(0, math.inf).result()]
         assert kept == [START + at * BLOCK for at in range(5, 41)]
         assert store.lost == 4
+
+
+def test_blocks_that_wait_are_written_at_the_end_if_there_is_room_by_then(path: Path) -> None:
+    with opened(path) as store:
+        with no_more_than(0):
+            store.save_block(block()).exception()
+        store.close()
+    assert store.lost == 0
+    with opened(path) as store:
+        assert store.hours_of_current(START).result() == block().hours
+        with no_more_than(0):
+            store.save_block(block(START + BLOCK)).exception()
+            store.close()
+    assert (store.lost, store.failures) == (1, 2)
 
 
 def test_a_block_that_no_disk_would_take_is_given_up_and_does_not_hold_up_the_next(path: Path) -> None:

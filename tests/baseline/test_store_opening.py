@@ -17,7 +17,8 @@ import pytest
 from prober.baseline.store import Store
 from prober.baseline.store.opening import connect
 from prober.baseline.store.schema import APPLICATION, STEPS, SchemaRefused
-from tests.support.hours import KEYS, START, block, filled, opened, recording
+from prober.baseline.values import HOUR
+from tests.support.hours import KEYS, START, block, filled, no_more_than, opened, recording
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,6 +118,31 @@ def test_a_directory_that_cannot_be_made_means_memory(tmp_path: Path) -> None:
         assert not store.persistent
         assert "File exists" in store.says or "Not a directory" in store.says
         store.save_block(block()).result()
+
+
+def test_a_disk_that_is_full_from_the_start_means_memory_and_is_tried_again_at_the_next(path: Path) -> None:
+    with no_more_than(0), opened(path) as store:
+        assert not store.persistent
+        assert store.says.startswith(
+            f"baselines are kept in memory alone, and are gone when this process ends: {path}: "
+        )
+        store.save_block(block()).result()
+    with opened(path) as store:
+        assert store.says == f"baselines are kept in {path}"
+
+
+def test_a_file_is_read_though_the_disk_is_full_and_written_when_it_is_not(path: Path) -> None:
+    with opened(path) as store:
+        store.save_block(block()).result()
+    with no_more_than(0):
+        store = Store.open(path)
+        assert store.persistent
+        assert store.hours_of_current(START).result() == block().hours
+        store.save_block(block(START + HOUR)).exception()
+        assert store.failures == 1
+    store.close()
+    with opened(path) as store:
+        assert store.hours_of_current(START + HOUR).result() == block(START + HOUR).hours
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,3 +105,14 @@ def block(start: int = START, **parts: object) -> Block:
     """A block of five series."""
     hours = {one: hour(start // HOUR * HOUR, seed=n) for n, one in enumerate(KEYS)}
     return Block(start, hours, **parts)  # type: ignore[arg-type] # parts of a block
+
+
+@contextmanager
+def no_more_than(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond this many bytes: what a full disk does to it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -87,14 +87,12 @@ def connect(path: Path, patience: float = 0.0, steps: Sequence[Sequence[str]] = 
     connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        check_whose(
-            number(connection, "PRAGMA application_id"),
-            number(connection, "PRAGMA user_version"),
-            number(connection, "SELECT count(*) FROM sqlite_master"),
-            len(steps),
-        )
+        tables = number(connection, "SELECT count(*) FROM sqlite_master")
+        version = number(connection, "PRAGMA user_version")
+        check_whose(number(connection, "PRAGMA application_id"), version, tables, len(steps))
         _check(connection)
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heeded where the file is still empty
+        if not tables:  # else it is not heeded, and yet written
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         _settle(connection)
         migrate(connection, steps)

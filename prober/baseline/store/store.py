@@ -55,6 +55,7 @@ class Store:
         self._db: Database
         self._waiting = blocks.Waiting()
         self._trouble = ""
+        self._closed = False
         self._tidied: int | None = None
         self._clock: Callable[[], float] = time.time
 
@@ -86,9 +87,11 @@ class Store:
         return self._opened.says + self._trouble
 
     def close(self) -> None:
-        """End when everything asked before is done. Blocks that could not be written are lost."""
-        self._thread.submit(self._opened.connection.close)
-        self._thread.shutdown()
+        """End when everything asked before is done. Blocks that still cannot be written are lost. Twice is once."""
+        if not self._closed:
+            self._closed = True
+            self._thread.submit(self._end)
+            self._thread.shutdown()
 
     def save_block(self, block: Block) -> Future[None]:
         """Write a block, durable when the future is done. What fails is written with the next block, for six hours."""
@@ -179,6 +182,16 @@ class Store:
 
     def _begin(self) -> None:
         self._db = Database(self._opened.connection)
+
+    def _end(self) -> None:
+        try:
+            if self._waiting.blocks:
+                blocks.save(self._db, self._waiting)
+        except sqlite3.Error as error:
+            self.lost += len(self._waiting.blocks)
+            self._failed(words(error))
+        finally:
+            self._opened.connection.close()
 
     def _ask(self, job: Callable[[Database], T]) -> Future[T]:
         return self._thread.submit(self._run, job)
