@@ -72,15 +72,16 @@ def payload(blob: bytes) -> bytes:
 def unpack(blob: bytes) -> tuple[Hour, ...]:
     """The hours of a blob. ValueError where it is damaged."""
     data, at, rows = payload(blob), 0, []
-    try:
-        while at < len(data):
-            start, covered, reasons, sketch = _HEAD.unpack_from(data, at)
-            middle = at + _HEAD.size + reasons
-            failed = data[at + _HEAD.size : middle].decode()
-            at = middle + sketch
-            rows.append((start * HOUR, covered, failed, data[middle:at]))
-    except struct.error as error:
-        raise ValueError("packed hours end too early") from error
+    while at < len(data):
+        begin = at + _HEAD.size
+        if begin > len(data):
+            raise ValueError("packed hours end within an hour")
+        start, covered, reasons, sketch = _HEAD.unpack(data[at:begin])
+        middle = begin + reasons
+        at = middle + sketch
+        if at > len(data):
+            raise ValueError("packed hours end within an hour")
+        rows.append((start * HOUR, covered, data[begin:middle].decode(), data[middle:at]))
     return tuple(hours_of(rows))
 
 
