@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from prober.baseline.fit import Fit
+from prober.baseline.fit import Fit, level_error
 from prober.baseline.season import Season
 from prober.baseline.sketch import Bools, Floats, Ints
 from prober.baseline.values import Channel, Direction
@@ -44,7 +44,7 @@ class Column:
 def _pair(channel: Channel, direction: Direction) -> tuple[Column, Column]:
     """A slow column for small changes that last, and a fast one for large ones."""
     return (
-        Column(channel, direction, cap=0.20, drift=0.0245, least=3.2, noise=10.0),
+        Column(channel, direction, cap=0.20, drift=0.0275, least=2.7, noise=10.5),
         Column(channel, direction, cap=0.40, drift=0.12, least=1.1, noise=10.0),
     )
 
@@ -66,9 +66,6 @@ _DRIFTS: Floats = np.array([column.drift for column in COLUMNS])
 #: Which of the scores of `shift_scores` a column takes (0 psi, 1 rank), and with which sign.
 _SCORE: Ints = np.array([int(column.channel is Channel.RANK) for column in COLUMNS[:SHIFTING]])
 _SIGN: Floats = np.array([-1.0 if column.direction is Direction.IMPROVED else 1.0 for column in COLUMNS[:SHIFTING]])
-#: Shares of the noise of a baseline that its level may be wrong by.
-_LEVEL_ERROR: Final = 1.0
-_SLOW_ERROR: Final = 0.5
 
 
 def thresholds_of(psi_deviation: float, rank_deviation: float) -> Floats:
@@ -83,10 +80,7 @@ def thresholds_of(psi_deviation: float, rank_deviation: float) -> Floats:
 
 def margins_of(fit: Fit) -> Floats:
     """What the level of psi and of rank may be wrong by: of shape (2,)."""
-    blocks = max(fit.blocks, 1)
-    return np.array([
-        _LEVEL_ERROR * noise.deviation / blocks**0.5 + _SLOW_ERROR * noise.slow for noise in (fit.psi, fit.rank)
-    ])  # fmt: skip
+    return np.array([level_error(noise, fit.blocks) for noise in (fit.psi, fit.rank)])
 
 
 def seasonal_margins(season: Season) -> Floats:

@@ -30,6 +30,9 @@ _INCIDENT = 0.5
 _LAGS = 3
 #: Hours whose mean tells of slow noise.
 _SLOW = 6
+#: The share of the slow noise by which the level of a baseline of two days (in blocks) may be wrong.
+SLOW_ERROR = 0.52
+TWO_DAYS = 48 * BLOCKS
 #: The least share of failures that is taken for usual, and how much more of them has to be told apart from it.
 USUAL_FAILURES = 0.001
 TIMES = 4.0
@@ -48,6 +51,12 @@ class Noise:
     """Long-run standard deviation of a block's shift: of n blocks' mean it is this by sqrt(n)."""
     slow: float
     """Standard deviation of the means of six hours."""
+
+
+def level_error(noise: Noise, blocks: float) -> float:
+    """What the level of a baseline of so many blocks may be wrong by (log seconds)."""
+    blocks = max(blocks, 1.0)
+    return noise.deviation / math.sqrt(blocks) + SLOW_ERROR * noise.slow * math.sqrt(TWO_DAYS / blocks)
 
 
 @dataclass(frozen=True, slots=True)
