@@ -18,7 +18,7 @@ import numpy as np
 
 from prober.baseline.alarms import AlarmKey, Alarms, Evidence
 from prober.baseline.channels import seasonal_margins
-from prober.baseline.fit import Fit, Noise, noise_of
+from prober.baseline.fit import Fit, Noise, level_error, noise_of
 from prober.baseline.season import weekend
 from prober.baseline.sizes import Sized, Z
 from prober.baseline.sketch import Bools, Floats
@@ -30,12 +30,9 @@ LEAST_HOURS = 12
 PRESENT = 0.5
 #: The cap of a block, the drift that is allowed and the least threshold (log seconds): pooled, and of a difference.
 _CAP = 0.2
-_DRIFT = {False: 0.0245, True: 0.012}
-_LEAST = {False: 2.0, True: 0.5}
+_DRIFT = {False: 0.0245, True: 0.01}
+_LEAST = {False: 2.0, True: 0.6}
 _NOISE = 10.0
-#: Shares of the noise that the level may be wrong by (as `channels`).
-_LEVEL_ERROR = 1.0
-_SLOW_ERROR = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +204,7 @@ class GroupBank:
 
 def margin(learned: Learned) -> float:
     """What the level of a group may be wrong by, log seconds."""
-    return (
-        _LEVEL_ERROR * learned.noise.deviation / math.sqrt(max(learned.blocks, 1.0)) + _SLOW_ERROR * learned.noise.slow
-    )
+    return level_error(learned.noise, learned.blocks)
 
 
 def error(learned: Learned, blocks: float) -> float:
