@@ -13,10 +13,9 @@ import numpy as np
 from prober.baseline.sketch import BINS, WIDTH, Floats
 from prober.baseline.tables import Tables, moved
 
-#: Shifts (log seconds) for which the answer is kept.
-SHIFTS: Floats = np.array(
-    [-1.6, -0.8, -0.4, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6, 2.4, 3.2]
-)
+_NEAR: Floats = np.arange(1, 11) * WIDTH
+#: Shifts (log seconds) for which the answer is kept: bin by bin where that of a narrow baseline bends.
+SHIFTS: Floats = np.concatenate([[-1.6, -0.8, -0.6], -_NEAR[::-1], [0.0], _NEAR, [0.5, 0.6, 0.8, 1.2, 1.6, 2.4, 3.2]])
 #: Where the tail is looked at: quantiles of the baseline, and multiples of its p99.
 QUANTILES: Floats = np.array([0.95, 0.97, 0.98, 0.99])
 MULTIPLES: Floats = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
@@ -32,6 +31,9 @@ class Response:
 
     rank: Floats
     marks: Floats
+    coarse: float
+    """What a shift is uncertain by (standard deviation, log seconds) since latencies are known to a bin: a baseline
+    that fills one alone may lie anywhere in it."""
 
     @classmethod
     def of(cls, density: Floats, tables: Tables) -> Response:
@@ -40,7 +42,8 @@ class Response:
         rank = np.array([moved(f, shift) @ tables.rank for shift in SHIFTS]) / tables.rank_slope
         at = np.interp(QUANTILES, np.cumsum(f), np.arange(BINS) + 1.0)
         marks = np.concatenate([at, at[-1] + np.log(MULTIPLES) / WIDTH])
-        return cls(np.maximum.accumulate(rank - rank[SHIFTS == 0.0]), marks)
+        coarse = WIDTH / np.sqrt(12) * float(f.max()) ** 2
+        return cls(np.maximum.accumulate(rank - rank[SHIFTS == 0.0]), marks, coarse)
 
     def shift(self, rank: float) -> float:
         """The shift (log seconds) behind a mean rank score."""

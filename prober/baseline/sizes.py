@@ -36,21 +36,26 @@ def size_of(fit: Fit, channel: Channel, seen: Floats, reason: str = "") -> Sized
     if channel is Channel.FAILURE:
         return _failures(fit, float(seen[0]), float(seen[2]), reason)
     blocks = max(float(seen[2]), 1.0)
-    shift, half = shift_of(fit, float(seen[0]) / blocks, float(seen[1]) / blocks, blocks)
-    return Sized(Size(*(math.exp(shift + by * half) for by in (0, -1, 1))), fit.p50, fit.p50 * math.exp(shift))
+    shift, below, above = shift_of(fit, float(seen[0]) / blocks, float(seen[1]) / blocks, blocks)
+    size = Size(*(math.exp(each) for each in (shift, shift - below, shift + above)))
+    return Sized(size, fit.p50, fit.p50 * math.exp(shift))
 
 
-def shift_of(fit: Fit, psi: float, rank: float, blocks: float) -> tuple[float, float]:
-    """The shift (log seconds) behind mean scores over so many blocks, and the half width of its interval.
+def shift_of(fit: Fit, psi: float, rank: float, blocks: float) -> tuple[float, float, float]:
+    """The shift (log seconds) behind mean scores over so many blocks, and how far its interval reaches below and above.
 
     A small one is taken from both scores, each by its precision; a large one from ranks alone, through the response.
+    Once nearly all latencies lie beyond those of the baseline, ranks say how large it is at least, and little more.
     """
     by_rank = fit.response.shift(rank)
     rank_error, psi_error = _error(fit.rank, fit.blocks, blocks), _error(fit.psi, fit.blocks, blocks)
     if max(abs(psi), abs(by_rank)) > _SMALL:
-        return by_rank, Z * rank_error * max(1.0, abs(by_rank) / max(abs(rank), 1e-9))
+        bounds = [abs(fit.response.shift(rank + sign * Z * rank_error) - by_rank) for sign in (-1, 1)]
+        below, above = (math.hypot(max(bound, Z * rank_error), Z * fit.response.coarse) for bound in bounds)
+        return by_rank, below, above
     share = rank_error**2 / (rank_error**2 + psi_error**2)
-    return share * psi + (1 - share) * by_rank, Z * max(psi_error, min(psi_error, rank_error))
+    half = Z * math.hypot(psi_error, fit.response.coarse)
+    return share * psi + (1 - share) * by_rank, half, half
 
 
 def _error(noise: Noise, baseline: float, blocks: float) -> float:

@@ -54,6 +54,21 @@ def test_what_became_faster_is_an_improvement() -> None:
     assert found.size.change == pytest.approx(1 / 1.2, abs=0.04)
 
 
+@pytest.mark.parametrize("factor", [0.6, 0.8, 0.9, 1.1, 1.2, 1.5])
+def test_the_size_is_within_its_interval_where_latencies_hardly_differ(factor: float) -> None:
+    """They fill a bin or two, so a large change says that it is large, and not by how much."""
+    narrow = fit(hours(latencies(26, 48 * BLOCKS, median=0.01, spread=0.005)))
+    bank = Bank([KEY], [narrow])
+    for start, seconds in zip(starts(90, WATCHED), latencies(27, 90, median=0.01, spread=0.005), strict=True):
+        bank.end_block(Block.of(start, np.zeros(len(seconds), np.int64), seconds * factor))
+    direction = Direction.REGRESSED if factor > 1 else Direction.IMPROVED
+    sizes = [found.size for channel in (Channel.LOCATION, Channel.RANK) for found in of(bank, channel, direction)]
+    assert sizes
+    for size in sizes:
+        assert size is not None
+        assert size.lower < factor < size.upper
+
+
 def test_ten_minutes_of_four_times_the_latency_never_alarm() -> None:
     blocks = [x * (4.0 if number in (40, 41) else 1.0) for number, x in enumerate(latencies(15, 24 * BLOCKS))]
     bank = watch(blocks, lambda number: {"timeout": 20} if number in (40, 41) else {})
