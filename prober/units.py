@@ -21,6 +21,23 @@ def human_seconds(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.0f} s"
 
 
+def human_share(share: float) -> str:
+    """A share of a whole: `0 %`, `0.02 %`, `2.9 %`, `12 %`."""
+    percent = 100 * share
+    if percent == 0 or percent >= 9.95:
+        return f"{percent:.0f} %"
+    return f"{percent:.1f} %" if percent >= 0.95 else f"{percent:.2f} %"
+
+
+def human_change(ratio: float) -> str:
+    """What a ratio changes: `+18 %`, `+3.4 %`, `-12 %`, `0 %`; from three times on `× 3.2`."""
+    if ratio >= 2.995:
+        return f"× {ratio:.1f}" if ratio < 9.95 else f"× {ratio:.0f}"
+    percent = 100 * (ratio - 1)
+    text = f"{percent:+.0f}" if abs(percent) >= 9.95 else f"{percent:+.1f}"
+    return "0 %" if float(text) == 0 else f"{text} %"
+
+
 def human_bytes(count: int) -> str:
     """`512 B`, `1.2 kB`, `3.4 MB` (SI, powers of ten)."""
     if count < 1000:

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from prober.cli.asking import DEFAULT_URL, http_url
 from prober.cli.exits import FAILED, OK, USAGE
-from prober.cli.findings import DEFAULT_URL, Finding, UsageError, climbed, fetched
+from prober.cli.findings import Finding, UsageError, climbed, fetched
 from prober.cli.render import tell
 from prober.cli.screen import ADVICE_SIGN, ADVICE_STYLE, DIM, RESULT_STYLES, SIGNS, Screen
 from prober.reasons import Result
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("-c", "--config", type=Path, metavar="FILE",
                         help="climb the cells of this configuration once, from here")  # fmt: skip
-    source.add_argument("--url", default=DEFAULT_URL, metavar="URL",
+    source.add_argument("--url", type=http_url, default=DEFAULT_URL, metavar="URL",
                         help="ask the prober that runs there (default: %(default)s)")  # fmt: skip
 
 

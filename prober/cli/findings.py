@@ -6,13 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, build_opener
 
+from prober.cli.asking import NoAnswer, Refused, address_of, ask
 from prober.cli.climbing import climb_all
 from prober.cli.configured import UsageError, cells_of, only
 from prober.config.words import suggest
@@ -23,12 +20,11 @@ from prober.model import Cell, Run, Verdict
 from prober.reasons import Layer, Reason
 from prober.units import human_span
 
-DEFAULT_URL = "http://127.0.0.1:9790"
 _TIMEOUT = 10.0  # seconds to wait for the API
 _LONGEST_EVIDENCE = 600
 _FOR_MACHINES = frozenset({"not_after_timestamp", "detail", "clock", "local_seconds"})
 
-__all__ = ["DEFAULT_URL", "Finding", "UsageError", "climbed", "fetched"]
+__all__ = ["Finding", "UsageError", "climbed", "fetched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +75,13 @@ def fetched(url: str, target: str | None) -> list[Finding]:
 
 
 def _ask(url: str) -> Sequence[Mapping[str, Any]]:
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise UsageError(f"prober: {url}: an http:// or https:// URL is wanted")
-    address = f"{url.rstrip('/')}/api/v1/cells"
-    opener = build_opener(ProxyHandler({}))  # the environment has no say
+    path = "/api/v1/cells"
     try:
-        with opener.open(address, timeout=_TIMEOUT) as answer:
-            cells: Sequence[Mapping[str, Any]] = json.load(answer)["cells"]
-    except (URLError, OSError, HTTPException, ValueError, KeyError, TypeError) as error:
-        why = getattr(error, "reason", None) or error
+        cells: Sequence[Mapping[str, Any]] = json.loads(ask(url, path, timeout=_TIMEOUT))["cells"]
+    except (NoAnswer, Refused, KeyError, TypeError, ValueError) as error:
+        why = error.why if isinstance(error, NoAnswer) else error
         raise UsageError(
-            f"prober: no prober answers at {address}: {why}\n(-c FILE climbs the cells from here)"
+            f"prober: no prober answers at {address_of(url, path)}: {why}\n(-c FILE climbs the cells from here)"
         ) from None
     return cells
 

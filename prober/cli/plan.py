@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from prober.cli.arguments import pair
+from prober.cli.columns import aligned
 from prober.config.errors import ConfigError
 from prober.config.load import load
 from prober.config.matrix import expand
@@ -37,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     vantage.add_argument("--node", metavar="NAME")
     vantage.add_argument("--zone", metavar="ZONE")
     vantage.add_argument("--region", metavar="REGION")
-    vantage.add_argument("--label", metavar="K=V", action="append", type=_label, help="of the Pod; may be repeated")
+    vantage.add_argument("--label", metavar="K=V", action="append", type=pair, help="of the Pod; may be repeated")
     vantage.add_argument("--family", action="append", choices=[*Family], help="that it has; may be repeated")
 
 
@@ -117,13 +119,6 @@ def _trips_as_text(cells: Sequence[Cell]) -> Iterator[str]:
         yield f"- {text}: {', '.join(paths[:_PATHS])}{rest}"
 
 
-def _label(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise argparse.ArgumentTypeError(f"{text!r} is not key=value")
-    return key, value
-
-
 def _vantage(args: argparse.Namespace) -> Vantage:
     """The vantage of this place, with what the command line says otherwise."""
     here = find_vantage()
@@ -160,14 +155,7 @@ def _as_text(vantage: Vantage, made: Plan, series: dict[str, int]) -> str:
     families = " and ".join(vantage.families)
     rows = [_HEAD, *(_row(name, rate, series[name]) for name, rate in made.by_probe.items())]
     rows.append(_row("total", made.total, series[""]))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if n else cell.ljust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+    lines = aligned(rows, left=(0,))
     lines.insert(0, f"at vantage {vantage.name}{f' ({place})' if place else ''}, {families}\n")
     if made.open_ended:
         lines.append(f"\n{made.open_ended} of the cells climb to as many addresses as there will be.")

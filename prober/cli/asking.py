@@ -1,0 +1,99 @@
+"""Asking a prober that runs, over its API."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.client import HTTPException, HTTPResponse
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+DEFAULT_URL = "http://127.0.0.1:9790"
+_PIECE = 65536
+
+
+def http_url(text: str) -> str:
+    """`text` as the URL of a prober, as argparse wants it read."""
+    with suppress(ValueError):
+        parts = urlsplit(text)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return text
+    raise argparse.ArgumentTypeError(f"{text}: an http:// or https:// URL is wanted")
+
+
+class NoAnswer(Exception):
+    """There is no prober, or it does not end what it says. The text says why, for people; `address` was asked."""
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(f"no prober answers at {address}: {why}")
+        self.address, self.why = address, why
+
+
+class Refused(Exception):
+    """A prober answered, with this status and these words. `told` is all that it said, if it was JSON."""
+
+    def __init__(self, status: int, says: str, told: Mapping[str, Any]) -> None:
+        super().__init__(says)
+        self.status, self.told = status, told
+
+
+def _deaf(_read: int, _whole: int | None) -> None:
+    """Nobody wants to know how far it is."""
+
+
+def ask(
+    url: str,
+    path: str,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    content: str = "application/json",
+    timeout: float,
+    heard: Callable[[int, int | None], None] = _deaf,
+) -> bytes:
+    """What the prober at `url` answers to `path`. `timeout` in seconds, of each step; `heard` is told how many bytes
+    have come and of how many, where that is known.
+
+    NoAnswer: nobody answers there. Refused: a status other than 2xx.
+    """
+    address = address_of(url, path)
+    headers = {"Content-Type": content} if body is not None else {}
+    opener = build_opener(ProxyHandler({}))  # the environment has no say in where it goes
+    try:
+        request = Request(address, body, headers, method=method)  # noqa: S310 - `http_url` has looked at the scheme
+        with opener.open(request, timeout=timeout) as answer:
+            return _read(answer, heard)
+    except HTTPError as error:
+        with error:
+            raise _refused(error) from None
+    except (URLError, OSError, HTTPException, ValueError) as error:
+        raise NoAnswer(address, str(getattr(error, "reason", None) or error)) from None
+
+
+def address_of(url: str, path: str) -> str:
+    """Of a path of the API at `url`."""
+    return f"{url.rstrip('/')}{path}"
+
+
+def _read(answer: HTTPResponse, heard: Callable[[int, int | None], None]) -> bytes:
+    length = answer.headers.get("Content-Length")
+    whole = int(length) if length is not None and length.isdigit() else None
+    read = bytearray()
+    while piece := answer.read(_PIECE):
+        read += piece
+        heard(len(read), whole)
+    if whole is not None and len(read) < whole:
+        raise HTTPException(f"the answer ends after {len(read)} of {whole} bytes")
+    return bytes(read)
+
+
+def _refused(error: HTTPError) -> Refused:
+    """With the words of our API's errors, where it is one."""
+    with suppress(ValueError, KeyError, TypeError, OSError, HTTPException):
+        told = json.loads(error.read())
+        return Refused(error.code, str(told["error"]), told)
+    return Refused(error.code, f"HTTP Error {error.code}: {error.reason}", {})
