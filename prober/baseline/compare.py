@@ -79,6 +79,8 @@ class Row:
     """Of `not_enough`: what is missing."""
     regressed: int = 0
     """Of a pool: how many of its series are bad by themselves."""
+    vantage: str = ""
+    """Of a series: where it was seen from."""
 
     @property
     def bad(self) -> bool:
@@ -183,7 +185,8 @@ def _row(one: Told) -> Row:
     sketch, failed = _before([one])
     if one.fit is None or one.after is None or one.judged is None:
         now = Figures.of(Sketch.empty(), 0) if one.after is None else Figures.of(one.after.sketch, one.after.failed)
-        return Row(str(one.key), one.key.layer, 1, Figures.of(sketch, failed), now, Finding.UNKNOWN, why=one.why)
+        was = Figures.of(sketch, failed)
+        return Row(str(one.key), one.key.layer, 1, was, now, Finding.UNKNOWN, why=one.why, vantage=one.vantage)
     after, judged = one.after, one.judged
     finding = _finding(judged.way, judged)
     size = math.log(judged.location.size.change)
@@ -192,6 +195,7 @@ def _row(one: Told) -> Row:
         str(one.key), one.key.layer, 1, Figures.of(sketch, failed, after.season),
         Figures.of(after.sketch, after.failed), finding, judged.location.size,
         None if judged.tail is None else judged.tail.size, onset, slowest_of(after.starts, after.psi),
+        vantage=one.vantage,
     )  # fmt: skip
 
 
