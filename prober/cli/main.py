@@ -41,6 +41,7 @@ COMMANDS: dict[str, Command] = {
     "schema": Command("prober.cli.schema", "the JSON Schema of probes.yaml, for editors"),
     "dns": Command("prober.cli.dns", "every query that a C library would send for a name"),
     "explain": Command("prober.cli.explain", "what fails, what was ruled out, what to check next"),
+    "baseline": Command("prober.cli.baseline", "record what is usual, and say what is no longer so: slower, failing"),
     "doctor": Command("prober.cli.doctor", "is this place fit to measure?"),
 }
 

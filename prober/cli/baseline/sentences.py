@@ -1,0 +1,161 @@
+"""What a comparison found, as sentences: worst first, where, by how much, since when. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from prober.baseline.compare import BAD, Comparison, Finding, Row
+from prober.cli.baseline.kept import height
+from prober.units import human_change, human_seconds, human_share
+
+#: Names that a sentence lists.
+_LISTED = 3
+#: How a part is said: of one, and of several.
+_PLACES: Final[Mapping[str, tuple[str, str]]] = {
+    "path": ("on path", "on paths"),
+    "family": ("over", "over"),
+    "target": ("of target", "of targets"),
+    "node": ("on node", "on nodes"),
+    "zone": ("in zone", "in zones"),
+    "vantage": ("seen from", "seen from"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One thing that was found."""
+
+    finding: Finding
+    layer: str
+    says: str
+    places: tuple[str, ...]
+    """The kinds of parts that tell where it is: `path`, `family` …; none where it is everywhere."""
+    onset: float | None
+    """Unix seconds, where it is known."""
+    weight: float
+    """How large it is, among those of one finding."""
+
+
+def climbing(rows: Sequence[Row]) -> list[Row]:
+    """In the order in which layers are climbed."""
+    return sorted(rows, key=lambda row: height(row.layer))
+
+
+def worst_first(rows: Sequence[Row]) -> list[Row]:
+    """Bad ones first, each kind of them by size; then the others in the order of layers."""
+    return sorted(climbing(rows), key=lambda row: (_rank(row.finding), -_size(row) if row.bad else 0.0))
+
+
+def sentences(comparison: Comparison) -> list[Sentence]:
+    """What got worse, worst first; of a layer as a whole, of parts of it, or of series."""
+    found = list(_found(comparison, BAD))
+    return sorted(found, key=lambda one: (_rank(one.finding), -one.weight))
+
+
+def improved(comparison: Comparison) -> list[Sentence]:
+    """What got faster, most first."""
+    return sorted(_found(comparison, (Finding.FASTER,)), key=lambda one: one.weight)
+
+
+def named(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
+    """What series are called beside their layer: their cells, and the vantages where there are several."""
+    several = len({row.vantage for row in comparison.series}) > 1
+    return [row.name.replace(f" {row.layer}", "", 1) + (f" from {row.vantage}" if several else "") for row in rows]
+
+
+def _found(comparison: Comparison, findings: Sequence[Finding]) -> Iterator[Sentence]:
+    for finding in findings:
+        for layer in dict.fromkeys(row.layer for row in climbing(comparison.layers)):
+            if (sentence := _sentence(comparison, finding, layer)) is not None:
+                yield sentence
+
+
+def _sentence(comparison: Comparison, finding: Finding, layer: str) -> Sentence | None:
+    def of(rows: Sequence[Row]) -> list[Row]:
+        return [row for row in rows if row.layer == layer and row.finding is finding]
+
+    series = of(comparison.series)
+    whole = of(comparison.layers)
+    parts = {kind: of(rows) for kind, rows in comparison.parts.items()}
+    pooled = [*whole, *(row for rows in parts.values() for row in rows)]
+    if not pooled and not series:
+        return None
+    told = series or pooled
+    size = median(_size(row) for row in told)
+    onsets = [row.onset for row in (whole or pooled or series) if row.onset is not None]
+    places = _places(comparison, layer, parts) if pooled else {}
+    where = " ".join(places.values()) if pooled else f"on {_listed(named(comparison, series))}"
+    known = [row for row in comparison.series if row.layer == layer and row.change is not None]
+    share = f"({len(series)} of {len(known)} series)" if pooled and series else ""
+    says = " ".join(part for part in (layer, _HOW[finding](told, size), where, share) if part)
+    return Sentence(finding, layer, says, tuple(places), min(onsets, default=None), size)
+
+
+def _places(comparison: Comparison, layer: str, bad: Mapping[str, Sequence[Row]]) -> dict[str, str]:
+    """Where it is, by each kind of part that tells some from others: where it is everywhere, that says nothing."""
+    found: dict[str, str] = {}
+    said: set[tuple[str, ...]] = set()
+    for kind, rows in comparison.parts.items():
+        known = [row for row in rows if row.layer == layer and row.finding is not Finding.UNKNOWN]
+        names = tuple(row.name for row in bad.get(kind, ()))
+        if not 0 < len(names) < len(known) or names in said:
+            continue
+        said.add(names)
+        one, several = _PLACES[kind]
+        if len(names) > _LISTED:
+            found[kind] = f"{several} {len(names)} of {len(known)}" if several != one else f"{one} {_listed(names)}"
+        else:
+            found[kind] = f"{one if len(names) == 1 else several} {_listed(names)}"
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
+    shown = [*names[:_LISTED], *([f"{len(names) - _LISTED} more"] if len(names) > _LISTED else [])]
+    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
+
+
+def _size(row: Row) -> float:
+    """By how much it changed: a ratio, or how many more runs failed."""
+    if row.finding is Finding.FAILING:
+        return row.now.failed - row.was.failed
+    size = row.tail if row.finding is Finding.HEAVIER_TAIL and row.tail is not None else row.change
+    return size.change if size is not None else 1.0
+
+
+def _rank(finding: Finding) -> int:
+    order = (*BAD, Finding.FASTER, Finding.SAME, Finding.UNKNOWN)
+    return order.index(finding)
+
+
+def _failing(rows: Sequence[Row], _size: float) -> str:
+    was, now = (sum(side.failed * side.runs for side in sides) / max(sum(side.runs for side in sides), 1)
+                for sides in ([row.was for row in rows], [row.now for row in rows]))  # fmt: skip
+    return f"fails in {human_share(now)} of the runs (it was {human_share(was)})"
+
+
+def _slower(_rows: Sequence[Row], size: float) -> str:
+    return f"{_percent(size)} slower"
+
+
+def _tail(rows: Sequence[Row], size: float) -> str:
+    return f"has a p99 {_percent(size)} higher ({human_seconds(median(row.now.p99 for row in rows))})"
+
+
+def _faster(_rows: Sequence[Row], size: float) -> str:
+    return f"{_percent(size)} faster"
+
+
+def _percent(ratio: float) -> str:
+    return human_change(ratio).lstrip("+-")
+
+
+_HOW: Final[Mapping[Finding, Callable[[Sequence[Row], float], str]]] = {
+    Finding.FAILING: _failing,
+    Finding.SLOWER: _slower,
+    Finding.HEAVIER_TAIL: _tail,
+    Finding.FASTER: _faster,
+}
