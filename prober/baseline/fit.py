@@ -18,8 +18,9 @@ from prober.baseline.sketch import BINS, WIDTH, Floats, Sketch
 from prober.baseline.tables import Tables, shared, tables_of
 from prober.baseline.values import BLOCKS, HOUR, Hour
 
-#: What a baseline needs: seconds of it that were measured, and runs in which the layer held.
-LEAST_SECONDS = 24 * 3600
+#: What a baseline needs: seconds of it that were measured (of a day, nine tenths may do), and runs in which the layer
+#: held.
+LEAST_SECONDS = 0.9 * 24 * 3600
 LEAST_HELD = 1000
 #: An hour with fewer of them says nothing about its own shift.
 _FEW = 12
@@ -109,7 +110,7 @@ def fit(hours: Sequence[Hour]) -> Fit:
     covered = [hour.covered.bit_count() for hour in hours]
     held = sum(hour.sketch.total for hour in hours)
     if sum(covered) * HOUR / BLOCKS < LEAST_SECONDS:
-        raise NotEnough(f"{sum(covered) / BLOCKS:.1f} h were measured, a baseline needs 24 h")
+        raise NotEnough(f"{sum(covered) / BLOCKS:.1f} h were measured, a baseline needs 21.6 of 24")
     if held < LEAST_HELD:
         raise NotEnough(f"the layer held in {held} runs, a baseline needs {LEAST_HELD}")
     known = [(hour, blocks) for hour, blocks in zip(hours, covered, strict=True) if hour.sketch.total >= _FEW]

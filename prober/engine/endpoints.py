@@ -70,6 +70,10 @@ class Endpoints:
         except NotKnown as error:
             raise Unknown(error.detail) from error
 
+    def node_of(self, ref: ServiceRef, address: str) -> str:
+        """The node that a ready address of a Service is on; "" where nobody knows."""
+        return "" if self._slices is None else self._slices.node_of(ref, address)
+
     def _open(self) -> EndpointSlices | None:
         from prober.kubernetes.api import ApiAccess
         from prober.kubernetes.endpointslices import EndpointSlices

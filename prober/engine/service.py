@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from prober import __version__
 from prober.diagnosis.beside import explain_beside
 from prober.engine import garbage
+from prober.engine.baselines.seat import Seat
 from prober.engine.board import Board, State
 from prober.engine.climb import climb, internal
 from prober.engine.endpoints import Endpoints, Unknown
@@ -32,6 +33,8 @@ from prober.model import Cell, Run, Vantage, Verdict
 from prober.wire.limits import raise_open_files
 
 if TYPE_CHECKING:
+    from prober.baseline.values import Recording
+    from prober.engine.baselines.tracker import Tracker
     from prober.kubernetes.api import ApiAccess
 
 log = logging.getLogger(__name__)
@@ -60,6 +63,8 @@ class Service:
         events: EventLog | None = None,
         poll: float = POLL,
         api: ApiAccess | None = None,
+        data: Path | None = None,
+        baseline: Recording | None = None,
     ) -> None:
         self.vantage = vantage
         self.board = Board()
@@ -69,6 +74,7 @@ class Service:
         self._events = events or EventLog(None, vantage)
         self._kit = Kit()
         self._endpoints = Endpoints(api)
+        self._seat = Seat(vantage, self._events, self._endpoints, data=data, accepted=baseline, access=api)
         self._reloader = Reloader(config, vantage, self._take, self._refuse)
         self._poll = poll
         self._scheduler: Scheduler | None = None
@@ -81,6 +87,11 @@ class Service:
     def cells(self) -> int:
         """Cells of the running configuration."""
         return len(self._reloader.matrix.cells)
+
+    @property
+    def tracker(self) -> Tracker | None:
+        """Baselines and budgets on quantiles; None where the configuration asks for neither."""
+        return self._seat.tracker
 
     def ready(self) -> tuple[bool, str]:
         """Probing: a configuration is in force and the service is not about to stop."""
@@ -120,6 +131,7 @@ class Service:
         await asyncio.gather(*tasks, return_exceptions=True)
         cancelled = 0 if self._scheduler is None else await self._scheduler.drain(drain)
         self.missed("draining", cancelled)
+        await self._seat.close()
         await self._endpoints.close()
         await self._kit.close()
         self._events.stopped(cancelled=cancelled)
@@ -147,6 +159,7 @@ class Service:
             if part is not None:
                 part.set_cells(matrix.cells)
                 await asyncio.sleep(BREATH if self._probing else 0)
+        await self._seat.take(matrix)
         self._itself.cells(len(matrix.cells))
         self._itself.reloaded(True, matrix.hash, time.time())
         garbage.settle()
@@ -169,7 +182,7 @@ class Service:
         self._post(cell, runs)
 
     def _post(self, cell: Cell, runs: tuple[Run, ...]) -> None:
-        """Board, then metrics, then events: each may rely on the one before."""
+        """Board, then metrics, then baselines, then events: each may rely on the one before."""
         entry = self.board.entry(cell.id)
         since = None if entry is None else entry.since
         change = self.board.post(cell, runs)
@@ -184,6 +197,7 @@ class Service:
                 self._events.failed(shown, entry.since)
             elif change.before is State.FAILED:
                 self._events.recovered(shown, entry.since, since)
+        self._seat.record(cell, runs)
         self._events.runs(runs)
 
     def _explain(self, run: Run) -> Verdict | None:
@@ -202,6 +216,7 @@ class Service:
             self._itself.loop_lag(max(0.0, loop.time() - due))
             self._itself.in_flight(scheduler.in_flight)
             scheduler.check_clock()
+            self._seat.tick()
             self._events.tick()
             self._itself.events_dropped(self._events.newly_dropped())
 

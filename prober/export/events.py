@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from time import monotonic
+from typing import Literal
 
 from prober.export.lines import LineWriter
 from prober.export.runs import run_as_dict
@@ -84,6 +85,18 @@ class EventLog:
     def missed(self, cause: str, runs: int) -> None:
         """Runs did not take place: they are summed up and written by `tick`."""
         self._missed[cause] += runs
+
+    def regression(self, event: Literal["regression", "regression_over"], what: Mapping[str, object]) -> None:
+        """A change of latency or failures was suspected or confirmed, or is over; as JSON has it."""
+        self._say(event, **what)
+
+    def budget(self, event: Literal["budget_broken", "budget_kept"], what: Mapping[str, object]) -> None:
+        """A quantile passed its budget, or is within it again; as JSON has it."""
+        self._say(event, **what)
+
+    def baseline(self, event: Literal["baseline_recorded", "baseline_accepted"], what: Mapping[str, object]) -> None:
+        """A baseline was recorded, or is the active one from now on; as JSON has it."""
+        self._say(event, **what)
 
     def tick(self) -> None:
         """Write the sum of missed runs if there are any and the last sum is a minute old. To be called often."""

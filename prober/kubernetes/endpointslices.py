@@ -60,10 +60,12 @@ class _Service:
     """Set once the first list has succeeded or failed."""
     merged: dict[tuple[int | str, Family], tuple[tuple[str, int], ...]] = field(default_factory=dict)
     """Answers already given, until the next change."""
+    nodes: dict[str, str] = field(default_factory=dict)
+    """Address → node, of all slices; made when it is asked for first after a change."""
 
     def put(self, item: Mapping[str, Any]) -> None:
         """Take on a slice as it is now. ApiError for what is none."""
-        self.merged.clear()
+        self.changed()
         name = item["metadata"]["name"]
         try:
             parsed = parse_slice(item)
@@ -76,8 +78,20 @@ class _Service:
 
     def drop(self, item: Mapping[str, Any]) -> None:
         """Forget a slice."""
-        self.merged.clear()
+        self.changed()
         self.slices.pop(item["metadata"]["name"], None)
+
+    def node_of(self, address: str) -> str:
+        """The node of a ready address; "" where it is not known."""
+        if not self.nodes:
+            for one in self.slices.values():
+                self.nodes.update(one.nodes)
+        return self.nodes.get(address, "")
+
+    def changed(self) -> None:
+        """Forget what was made of the slices."""
+        self.merged.clear()
+        self.nodes.clear()
 
     def target(self, **query: str | int) -> str:
         """Where this Service's slices are listed and watched."""
@@ -138,6 +152,11 @@ class EndpointSlices:
             service.merged[ref.port, family] = found
         return found
 
+    def node_of(self, ref: ServiceRef, address: str) -> str:
+        """The node of a ready address of a Service; "" where it is not known."""
+        kept = self._services.get((ref.namespace, ref.name))
+        return "" if kept is None else kept[0].node_of(address)
+
     async def close(self) -> None:
         """Stop watching."""
         self.set_refs(())
@@ -177,7 +196,7 @@ class EndpointSlices:
     async def _list(self, service: _Service) -> None:
         listing = await self._client.get(service.target(resourceVersion="0"))
         service.slices.clear()
-        service.merged.clear()
+        service.changed()
         for item in listing.get("items") or ():
             service.put(item)
         service.version = listing["metadata"]["resourceVersion"]

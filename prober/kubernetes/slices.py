@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ class Slice:
     family: Family
     ready: frozenset[IPv4Address | IPv6Address]
     ports: Mapping[str, int]
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    """Ready address, as text → the node that its Pod is on, where the slice says so."""
 
 
 class NoSuchPort(ValueError):
@@ -42,10 +44,14 @@ def _parsed(item: Mapping[str, Any]) -> Slice | None:
     if family is None:
         return None
     ready = set()
+    nodes: dict[str, str] = {}
     for endpoint in item.get("endpoints") or ():
         conditions = endpoint.get("conditions") or {}
         if conditions.get("ready") is not False and endpoint.get("addresses"):
-            ready.add(ip_address(str(endpoint["addresses"][0])))
+            address = ip_address(str(endpoint["addresses"][0]))
+            ready.add(address)
+            if node := endpoint.get("nodeName"):
+                nodes[str(address)] = str(node)
     ports = {
         port.get("name") or "": port["port"]
         for port in item.get("ports") or ()
@@ -53,7 +59,7 @@ def _parsed(item: Mapping[str, Any]) -> Slice | None:
     }
     if not all(type(number) is int for number in ports.values()):
         raise ValueError(f"no EndpointSlice: a port is no number: {ports}"[:200])
-    return Slice(family, frozenset(ready), ports)
+    return Slice(family, frozenset(ready), ports, nodes)
 
 
 def addresses(slices: Iterable[Slice], port: int | str, family: Family) -> tuple[tuple[str, int], ...]:

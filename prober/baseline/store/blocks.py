@@ -115,6 +115,12 @@ def load_hour(db: Database, start: int) -> dict[SeriesKey, Hour]:
     return dict(zip((db.keys[row[0]] for row in rows), hours, strict=True))
 
 
+def first_hour(db: Database) -> int | None:
+    """The start of the oldest hour."""
+    start: int | None = db.execute("SELECT min(start) FROM hours").fetchone()[0]
+    return start
+
+
 def load_shifts(db: Database, since: float, until: float, series: Iterable[SeriesKey] | None) -> tuple[Shifts, ...]:
     """Of each block that begins between the two, in order of time; of these series, or of all. StoreFailed: damaged."""
     wanted = np.array(db.some(series), np.int64)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from prober.baseline.sketch import Ints
+from prober.baseline.sketch import Floats, Ints
 from prober.baseline.values import Hour, Origin, Regression, SeriesKey
 
 DAY = 86400
@@ -17,6 +17,7 @@ DAY = 86400
 LEAST_WINDOW = DAY
 LEAST_COVERED = 0.9
 LEAST_SUCCESSES = 1000
+_NONE: Ints = np.zeros(0, np.int64)
 
 
 class StoreFailed(Exception):
@@ -69,6 +70,14 @@ class Shifts:
     """Shift of location, in natural logarithms; NaN where there were too few runs to tell."""
     r: npt.NDArray[np.float32]
     """The same by ranks."""
+
+    @classmethod
+    def joined(cls, start: int, parts: Iterable[tuple[Sequence[SeriesKey], Ints, Ints, Floats]]) -> Self:
+        """Of parts that have each their series, runs that held, runs that failed, and shifts of shape (series, 2)."""
+        keys, held, failed, shift = zip(*parts, ((), _NONE, _NONE, np.zeros((0, 2))), strict=True)
+        d, r = np.concatenate(shift).astype(np.float32).T
+        lost = np.concatenate(failed)
+        return cls(start, tuple(key for part in keys for key in part), np.concatenate(held) + lost, lost, d, r)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,10 @@ class Store:
         """What each series has of the hour that begins at `hour` (Unix seconds), to go on merging."""
         return self._ask(lambda db: blocks.load_hour(db, hour))
 
+    def first_hour(self) -> Future[int | None]:
+        """The start of the oldest hour that is kept; None where none is."""
+        return self._ask(blocks.first_hour)
+
     def shifts(
         self, since: float, until: float, series: Iterable[SeriesKey] | None = None
     ) -> Future[tuple[Shifts, ...]]:

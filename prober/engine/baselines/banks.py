@@ -1,0 +1,76 @@
+"""Which series are in which bank: what comes and goes is moved between blocks, what is remembered moves with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from prober.baseline.bank import Bank
+from prober.baseline.fit import Fit
+from prober.baseline.memory import Name, Remembered, RowState, remembered, restore
+from prober.baseline.values import SeriesKey
+
+#: Rows of a bank: so many are judged at once, in some ms.
+ROWS: Final = 256
+
+
+class Known(NamedTuple):
+    """What a series is judged against."""
+
+    baseline: str
+    """Label and version."""
+    fit: Fit
+
+
+class Banks:
+    """All banks, and which series each has."""
+
+    def __init__(self) -> None:
+        self.banks: list[Bank] = []
+
+    def __iter__(self) -> Iterator[Bank]:
+        return iter(self.banks)
+
+    @property
+    def size(self) -> int:
+        """Series that are judged."""
+        return sum(map(len, self.banks))
+
+    def arrange(self, wanted: Mapping[SeriesKey, Known], before: Mapping[Name, RowState]) -> Iterator[None]:
+        """Judge these series from now on, each against what is told; `before` has what is remembered of some that come
+        anew. A step for each bank that is made; nothing is changed until the last one."""
+        keep, moved = self._sorted_out(wanted)
+        there = {key for bank in keep for key in bank.keys}
+        coming: dict[str, list[SeriesKey]] = {}
+        for key in sorted(wanted.keys() - there):
+            coming.setdefault(wanted[key].baseline, []).append(key)
+        for name, keys in coming.items():
+            self._fill_up(name, keys, keep, moved)
+        known: Remembered = {**before, **moved}
+        made = []
+        for name, keys in coming.items():
+            for at in range(0, len(keys), ROWS):
+                part = keys[at : at + ROWS]
+                bank = Bank(part, [wanted[key].fit for key in part], name)
+                restore(bank, known)
+                made.append(bank)
+                yield
+        self.banks = [*keep, *made]
+
+    def _sorted_out(self, wanted: Mapping[SeriesKey, Known]) -> tuple[list[Bank], Remembered]:
+        """Banks whose series all stay, and the rows of the others."""
+        keep: list[Bank] = []
+        broken: list[Bank] = []
+        for bank in self.banks:
+            stays = all(key in wanted and wanted[key].baseline == bank.baseline for key in bank.keys)
+            (keep if stays else broken).append(bank)
+        return keep, remembered(broken)
+
+    @staticmethod
+    def _fill_up(name: str, keys: list[SeriesKey], keep: list[Bank], moved: Remembered) -> None:
+        """Let a bank that has room share its rows' place with those that come."""
+        short = next((bank for bank in keep if bank.baseline == name and len(bank) < ROWS), None)
+        if short is not None:
+            keep.remove(short)
+            moved |= remembered((short,))
+            keys[:] = sorted((*keys, *short.keys))
