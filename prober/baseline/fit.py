@@ -110,7 +110,7 @@ def fit(hours: Sequence[Hour]) -> Fit:
     covered = [hour.covered.bit_count() for hour in hours]
     held = sum(hour.sketch.total for hour in hours)
     if sum(covered) * HOUR / BLOCKS < LEAST_SECONDS:
-        raise NotEnough(f"{sum(covered) / BLOCKS:.1f} h were measured, a baseline needs 21.6 of 24")
+        raise NotEnough(f"{sum(covered) / BLOCKS:.1f} h were measured, a baseline needs 24 h")
     if held < LEAST_HELD:
         raise NotEnough(f"the layer held in {held} runs, a baseline needs {LEAST_HELD}")
     known = [(hour, blocks) for hour, blocks in zip(hours, covered, strict=True) if hour.sketch.total >= _FEW]

@@ -1,6 +1,6 @@
 """A fit as bytes, to be kept beside the baseline that it was made of; and a process that makes many. Pure but for that.
 
-The bytes are an array of numbers behind a head of JSON: nothing in them can run.
+The bytes are arrays of numbers behind a head of JSON: nothing in them can run.
 """
 
 from __future__ import annotations
@@ -9,76 +9,89 @@ import json
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
-from typing import IO, Final
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import IO, Any, Final, get_type_hints
 
 import numpy as np
 
-from prober.baseline.fit import Fit, Noise, NotEnough, fit
+from prober.baseline.fit import Fit, NotEnough, fit
 from prober.baseline.packed import unpack
-from prober.baseline.response import MARKS, SHIFTS, Response
-from prober.baseline.season import TERMS, Season
-from prober.baseline.sketch import BINS
-from prober.baseline.tables import Tables
+from prober.baseline.sketch import Floats
 
 #: To be raised whenever a fit of the same hours comes out differently, or is written differently.
 VERSION: Final = 1
 #: How much the process stands back for the one that measures (nice(2)).
 NICE: Final = 10
 _HEAD: Final = struct.Struct("<I")
-_SHAPES: Final = (BINS, BINS, BINS, len(SHIFTS), MARKS, TERMS)
+#: What an array is called in the head.
+_ARRAY: Final = "~"
 
 
 def pack_fit(one: Fit) -> bytes:
     """The bytes of a fit, some 7 kB."""
-    head = {
-        "slopes": [one.tables.psi_slope, one.tables.rank_slope],
-        "swing": [one.season.swing, one.season.weekdays, one.season.weekends, one.season.well],
-        "means": [one.psi_mean, one.rank_mean],
-        "noise": [one.psi.deviation, one.psi.slow, one.rank.deviation, one.rank.slow],
-        "numbers": [one.blocks, one.held],
-        "failures": dict(one.failures),
-        "quantiles": [one.p50, one.p99],
-        "starts": list(one.starts),
-    }
-    text = json.dumps(head, separators=(",", ":")).encode()
-    tables = np.concatenate([one.tables.psi, one.tables.rank, one.tables.tail, one.shifts]).astype("<f4").tobytes()
-    rest = np.concatenate([one.response.rank, one.response.marks, one.season.coefficients]).astype("<f8").tobytes()
-    return _HEAD.pack(len(text)) + text + tables + rest
+    arrays: list[Floats] = []
+    text = json.dumps(_apart(one, arrays), separators=(",", ":")).encode()
+    return _HEAD.pack(len(text)) + text + b"".join(array.tobytes() for array in arrays)
 
 
 def unpack_fit(data: bytes) -> Fit:
     """What `pack_fit` gave. ValueError for anything else."""
     try:
         (size,) = _HEAD.unpack_from(data)
-        head = json.loads(data[_HEAD.size : _HEAD.size + size])
-        starts, at = tuple(head["starts"]), _HEAD.size + size
-        narrow = np.frombuffer(data, "<f4", 3 * BINS + len(starts), at).astype(np.float32)
-        psi, rank, tail, shifts = np.split(narrow, (BINS, 2 * BINS, 3 * BINS))
-        wide = np.frombuffer(data, "<f8", sum(_SHAPES[3:]), at + narrow.nbytes).astype(np.float64)
-        responses, marks, coefficients = np.split(wide, (len(SHIFTS), len(SHIFTS) + MARKS))
-        if at + narrow.nbytes + wide.nbytes != len(data) or not (np.isfinite(narrow).all() and np.isfinite(wide).all()):
-            raise ValueError("of another length, or not numbers")
-        noise = head["noise"]
-        noise, (psi_mean, rank_mean), (p50, p99) = head["noise"], head["means"], head["quantiles"]
-        return Fit(
-            tables=Tables(psi, rank, tail, *head["slopes"]),
-            response=Response(responses, marks),
-            season=Season(coefficients, *head["swing"]),
-            psi_mean=psi_mean,
-            rank_mean=rank_mean,
-            psi=Noise(*noise[:2]),
-            rank=Noise(*noise[2:]),
-            blocks=head["numbers"][0],
-            held=head["numbers"][1],
-            failures=head["failures"],
-            p50=p50,
-            p99=p99,
-            starts=starts,
-            shifts=shifts,
-        )
-    except (struct.error, KeyError, TypeError, ValueError) as error:
+        reader = _Arrays(data, _HEAD.size + size)
+        found: Fit = reader.together(Fit, json.loads(data[_HEAD.size : reader.at]))
+        if reader.at != len(data):
+            raise ValueError("of another length")
+    except (struct.error, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"no fit: {error}") from error
+    return found
+
+
+def _apart(value: Any, arrays: list[Floats]) -> Any:
+    """As JSON has it, arrays beside."""
+    if is_dataclass(value):
+        return {field.name: _apart(getattr(value, field.name), arrays) for field in fields(value)}
+    if isinstance(value, np.ndarray):
+        told = value.astype(value.dtype.newbyteorder("<"))
+        arrays.append(told)
+        return {_ARRAY: told.dtype.str, "shape": told.shape}
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+class _Arrays:
+    """Reads the arrays that the head tells, one after the other."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data, self.at = data, at
+
+    def together(self, kind: Any, told: Any) -> Any:
+        """A value of this type."""
+        if isinstance(kind, type) and is_dataclass(kind):
+            hints = _hints(kind)
+            if told.keys() != hints.keys():
+                raise ValueError("of other parts")
+            return kind(**{name: self.together(hint, told[name]) for name, hint in hints.items()})
+        if isinstance(told, dict) and _ARRAY in told:
+            return self._array(np.dtype(told[_ARRAY]), tuple(told["shape"]))
+        return tuple(told) if isinstance(told, list) else told
+
+    def _array(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Floats:
+        if dtype.kind not in "fi":
+            raise ValueError("not numbers")
+        found = np.frombuffer(self.data, dtype, int(np.prod(shape)), self.at).reshape(shape)
+        self.at += found.nbytes
+        if not np.isfinite(found).all():
+            raise ValueError("not finite")
+        return found.astype(dtype.newbyteorder("="))
 
 
 def fit_packed(hours: bytes) -> tuple[bytes, str]:
