@@ -88,10 +88,8 @@ class Bank:
         noise = [thresholds_of(fit.psi.deviation, fit.rank.deviation) for fit in fits]
         self._thresholds = np.array(noise).reshape(-1, len(COLUMNS))
         self._rates = np.array([fit.failure_rates() for fit in fits]).reshape(-1, 2)
-        self.waiting = Block(0, _NO_ROWS, _NO_ROWS, _NO_ROWS)
-        """What rows that met too little wait with …"""
-        self.waited: Ints = np.zeros(len(keys), np.int64)
-        """… and for how many blocks."""
+        self._waiting = Block(0, _NO_ROWS, _NO_ROWS, _NO_ROWS)
+        self._waited: Ints = np.zeros(len(keys), np.int64)
         self.state = State.new(len(keys))
         self.reasons = Excursions(fits)
         self.alarms = Alarms()
@@ -143,14 +141,14 @@ class Bank:
     def _with_waiting(self, block: Block) -> Block:
         """The block with what its rows have waited with; rows that still have too little wait on, for an hour at
         most."""
-        whole = block.joined(self.waiting)
+        whole = block.joined(self._waiting)
         held = whole.held(len(self))
         short = (held > 0) & (held < LEAST)
-        self.waited = np.where(short, self.waited + 1, 0)
-        lost = short & (self.waited >= _WAIT)
+        self._waited = np.where(short, self._waited + 1, 0)
+        lost = short & (self._waited >= _WAIT)
         self.skipped += int(lost.sum())
-        self.waited[lost] = 0
-        self.waiting = whole.only((short & ~lost)[whole.rows])
+        self._waited[lost] = 0
+        self._waiting = whole.only((short & ~lost)[whole.rows])
         return whole.only(~short[whole.rows]) if short.any() else whole
 
     def _see(self, start: int, shift: Floats, enough: Bools) -> None:

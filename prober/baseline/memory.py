@@ -62,13 +62,14 @@ def remembered(banks: Iterable[Bank]) -> Remembered:
 def _rows_of(bank: Bank) -> Remembered:
     state = bank.state
     waiting: dict[int, list[tuple[int, int]]] = {}
-    entries = (part.tolist() for part in (bank.waiting.rows, bank.waiting.bins, bank.waiting.counts))
+    block, waited = bank._waiting, bank._waited  # noqa: SLF001 - this is the bank's own memory, written down
+    entries = (part.tolist() for part in (block.rows, block.bins, block.counts))
     for row, at, count in zip(*entries, strict=True):
         waiting.setdefault(row, []).append((at, count))
     rows = [
         RowState(
             state.sums[row].copy(), state.onset[row].copy(), state.seen[row].copy(), state.beyond[row].copy(),
-            float(state.level[row]), int(bank.waited[row]), waiting.get(row, []),
+            float(state.level[row]), int(waited[row]), waiting.get(row, []),
         )
         for row in range(len(bank))
     ]  # fmt: skip
@@ -90,13 +91,13 @@ def restore(bank: Bank, known: Mapping[Name, RowState]) -> None:
         state.sums[row], state.onset[row], state.seen[row] = was.sums, was.onset, was.seen
         state.beyond[row], state.level[row] = was.beyond, was.level
         waiting.extend((row, at, count) for at, count in was.waiting)
-        bank.waited[row] = was.waited
+        bank._waited[row] = was.waited  # noqa: SLF001 - as above
         for channel, direction, reason, alarm in was.alarms:
             bank.alarms[AlarmKey(row, channel, direction, reason)] = alarm
         for reason, excursion in was.excursions.items():
             bank.reasons[row, reason] = excursion
     if waiting:
-        bank.waiting = Block(0, *np.array(waiting, np.int64).T)
+        bank._waiting = Block(0, *np.array(waiting, np.int64).T)  # noqa: SLF001 - as above
 
 
 def pack(rows: Mapping[Name, RowState]) -> bytes:
