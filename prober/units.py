@@ -55,6 +55,12 @@ def human_span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def human_moment(seconds: float, now: float) -> str:
+    """A moment (Unix seconds) as it is told at `now`: `14:20` of the same day, else `2026-11-26 14:20`. UTC."""
+    then, today = (datetime.fromtimestamp(moment, UTC) for moment in (seconds, now))
+    return f"{then:%H:%M}" if then.date() == today.date() else f"{then:%Y-%m-%d %H:%M}"
+
+
 def host_port(host: str, port: int) -> str:
     """`host:port`, an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

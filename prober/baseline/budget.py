@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from prober.baseline.sketch import BOTTOM, PER_E, Sketch
@@ -29,7 +28,7 @@ from prober.model import Cell
 from prober.options.budget import QUANTILES, WINDOW, runs_needed
 from prober.reasons import Layer
 from prober.round_trips import explained, on_the_connection
-from prober.units import human_seconds
+from prober.units import human_moment, human_seconds
 
 #: What stands in the place of a layer for the whole run.
 TOTAL: Final = "total"
@@ -212,8 +211,7 @@ def sentence(standings: Sequence[Standing], now: float) -> str:
 
 def _told(standing: Standing, now: float) -> str:
     figures = f"{human_seconds(standing.measured or 0.0)} of {human_seconds(standing.budget)}"
-    since, today = (datetime.fromtimestamp(moment, UTC) for moment in (standing.since or 0, now))
-    when = f"{since:%H:%M}" if since.date() == today.date() else f"{since:%Y-%m-%d %H:%M}"
+    when = human_moment(standing.since or 0, now)
     why = f" ({standing.why})" if standing.why else ""
     return f"{standing.series.layer} {standing.quantile} {figures} since {when}{why}"
 
