@@ -213,8 +213,8 @@ def _folded(members: Sequence[Regression], place: Place | None, by_chance: int |
 
 
 def _without_echoes(found: Sequence[Folded]) -> Iterator[Folded]:
-    """Leave out what says the same twice: a cell whose change is that of one of its endpoints' nodes, and the nodes of a
-    cell that has changed as a whole."""
+    """Leave out what says the same twice: a cell whose change is that of one of its endpoints' nodes, and the nodes of
+    a cell that has changed as a whole."""
     for one in found:
         of_nodes = bool(_series(one.members[0]).node)
         others = [other for other in found if bool(_series(other.members[0]).node) is not of_nodes]
@@ -232,7 +232,7 @@ def _echoes(one: Folded, other: Folded, of_nodes: bool) -> bool:
     nodes_told = one if of_nodes else other
     alone = _names_nodes(nodes_told)
     cells, its_cells = ({_series(member).cell for member in side.members} for side in (one, other))
-    return alone is not of_nodes and cells <= its_cells
+    return alone != of_nodes and cells <= its_cells
 
 
 def _names_nodes(one: Folded) -> bool:

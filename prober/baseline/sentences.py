@@ -163,7 +163,7 @@ def _number(value: float) -> str:
     size = abs(value)
     if size >= 9.95 or value == 0:
         return f"{value:.0f}"
-    return f"{value:.1f}" if size >= 0.095 else f"{value:.2f}"
+    return f"{value:.1f}".removesuffix(".0") if size >= 0.095 else f"{value:.2f}"
 
 
 def _between(low: float, high: float, unit: str) -> str:
