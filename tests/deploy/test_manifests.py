@@ -35,7 +35,7 @@ class TestEveryOverlay:
             }
             assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
             assert all("hostPort" not in port for port in container["ports"])
-            assert all(set(volume) - {"name"} <= {"configMap", "downwardAPI"} for volume in pod["volumes"])
+            assert all(set(volume) - {"name"} <= {"configMap", "downwardAPI", "emptyDir"} for volume in pod["volumes"])
 
     def test_the_only_sysctl_is_the_safe_one_for_echo_requests(self, overlay: str) -> None:
         for pod in pods(overlay):
@@ -66,11 +66,19 @@ class TestEveryOverlay:
             assert item["fieldRef"]["fieldPath"] == "metadata.labels"
             assert environment(pod)["PROBER_LABELS_FILE"] == f"{mount['mountPath']}/{item['path']}"
 
+    def test_what_is_remembered_has_the_only_place_that_can_be_written(self, overlay: str) -> None:
+        for pod in pods(overlay):
+            (container,) = pod["containers"]
+            (mount,) = [m for m in container["volumeMounts"] if not m.get("readOnly")]
+            assert environment(pod)["PROBER_DATA"] == mount["mountPath"]
+            (volume,) = [v for v in pod["volumes"] if v["name"] == mount["name"]]
+            assert volume["emptyDir"] == {"sizeLimit": "1Gi"}
+
     def test_every_name_that_the_vantage_reads_comes_from_the_downward_api(self, overlay: str) -> None:
         source = (ROOT / "prober" / "kubernetes" / "vantage.py").read_text()
         for pod in pods(overlay):
             names = environment(pod)
-            assert [name for name in names if f'"{name}"' not in source] == []
+            assert [name for name in names if f'"{name}"' not in source] == ["PROBER_DATA"]
             assert names["PROBER_POD_IPS"] == "status.podIPs"
             assert names["PROBER_NODE"] == names["PROBER_VANTAGE"] == "spec.nodeName"
 

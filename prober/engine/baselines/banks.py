@@ -39,32 +39,32 @@ class Banks:
     def arrange(self, wanted: Mapping[SeriesKey, Known], before: Mapping[Name, RowState]) -> Iterator[None]:
         """Judge these series from now on, each against what is told; `before` has what is remembered of some that come
         anew. A step for each bank that is made; nothing is changed until the last one."""
-        keep, moved = self._sorted_out(wanted)
-        there = {key for bank in keep for key in bank.keys}
+        keep: list[Bank] = []
+        moved: Remembered = {}
+        rest = dict(wanted)
+        for bank in self.banks:
+            if all(key in wanted and wanted[key].baseline == bank.baseline for key in bank.keys):
+                keep.append(bank)
+                for key in bank.keys:
+                    del rest[key]
+            else:
+                moved |= remembered((bank,))
+            yield
         coming: dict[str, list[SeriesKey]] = {}
-        for key in sorted(wanted.keys() - there):
-            coming.setdefault(wanted[key].baseline, []).append(key)
+        for key, known in rest.items():
+            coming.setdefault(known.baseline, []).append(key)
         for name, keys in coming.items():
             self._fill_up(name, keys, keep, moved)
-        known: Remembered = {**before, **moved}
         made = []
         for name, keys in coming.items():
             for at in range(0, len(keys), ROWS):
                 part = keys[at : at + ROWS]
                 bank = Bank(part, [wanted[key].fit for key in part], name)
-                restore(bank, known)
+                restore(bank, before)
+                restore(bank, moved)
                 made.append(bank)
                 yield
         self.banks = [*keep, *made]
-
-    def _sorted_out(self, wanted: Mapping[SeriesKey, Known]) -> tuple[list[Bank], Remembered]:
-        """Banks whose series all stay, and the rows of the others."""
-        keep: list[Bank] = []
-        broken: list[Bank] = []
-        for bank in self.banks:
-            stays = all(key in wanted and wanted[key].baseline == bank.baseline for key in bank.keys)
-            (keep if stays else broken).append(bank)
-        return keep, remembered(broken)
 
     @staticmethod
     def _fill_up(name: str, keys: list[SeriesKey], keep: list[Bank], moved: Remembered) -> None:
@@ -73,4 +73,4 @@ class Banks:
         if short is not None:
             keep.remove(short)
             moved |= remembered((short,))
-            keys[:] = sorted((*keys, *short.keys))
+            keys.extend(short.keys)

@@ -16,6 +16,7 @@ from prober.baseline.values import BLOCK, HOUR, Origin, Recording, Regression, S
 from prober.engine.baselines.judging import Judging
 from prober.engine.baselines.learning import Learning
 from prober.engine.baselines.meter import Meter
+from prober.engine.baselines.sampling import Live
 from prober.export.events import EventLog
 from prober.model import Vantage
 from prober.options import RecordOptions
@@ -39,9 +40,8 @@ class Baselines:
         self._vantage, self._events, self._about = vantage, events, about
         self._learning = Learning(store)
         self._judging = Judging(store, events, self._learning, meter)
-        self._live: Mapping[SeriesKey, int] = {}
-        self._settings: Mapping[str, str] = {}
-        self._considered: set[SeriesKey] = set()
+        self._live = Live({}, {}, {})
+        self._considered = self._live
         self._stale = True
         self._learner: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
@@ -72,9 +72,7 @@ class Baselines:
     def coverage(self) -> float | None:
         """The share of the series with runs in the last block that have a baseline; None before there is a block."""
         measured = self._judging.measured
-        if not measured:
-            return None
-        return sum(key in measured for bank in self._judging.banks for key in bank.keys) / len(measured)
+        return len(measured & self._judging.judged) / len(measured) if measured else None
 
     @property
     def series(self) -> int:
@@ -131,7 +129,7 @@ class Baselines:
         until = now if until is None else until
         since = until - RECORDED if since is None else since
         origin = await self._origin(about or {})
-        asked = self.store.record(label, since, until, origin, self._settings, tuple(self._live))
+        asked = self.store.record(label, since, until, origin, self._live.settings, tuple(self._live.rows))
         recorded = await asyncio.wrap_future(asked)
         self._events.baseline("baseline_recorded", _told(recorded.baseline))
         self._learn(refresh=True)
@@ -156,7 +154,7 @@ class Baselines:
     async def window(self, since: float, until: float) -> Recording:
         """What was measured between the two (Unix seconds), good or bad, as a recording with the label `now`."""
         origin = await self._origin({})
-        return await asyncio.wrap_future(self.store.window(since, until, origin, self._settings))
+        return await asyncio.wrap_future(self.store.window(since, until, origin, self._live.settings))
 
     async def export_window(self, since: float, until: float) -> bytes:
         """The same as a file."""
@@ -185,16 +183,16 @@ class Baselines:
                 log.error("baseline %s is not the active one: %s", accepted.label, error)
         await self._judging.recall(now)
 
-    def watch(self, live: Mapping[SeriesKey, int], settings: Mapping[str, str]) -> None:
-        """These series are measured from now on, each with its row."""
-        self._live, self._settings = live, settings
-        if self._stale or not self._considered.issuperset(live):
+    def watch(self, live: Live) -> None:
+        """These series are measured from now on."""
+        self._live = live
+        if self._stale or self._considered is not live:
             self._learn(refresh=self._stale)
 
     async def end_block(self, block: Block, lacking: Collection[int]) -> None:
         """Judge a block; `lacking` are rows for which it says nothing."""
         async with self._turn:
-            await self._judging.end_block(block, self._live, lacking, self._settings)
+            await self._judging.end_block(block, self._live, lacking)
         await self._record_first(block.start + BLOCK)
 
     async def settled(self) -> None:
@@ -218,15 +216,15 @@ class Baselines:
     async def _learned(self) -> None:
         """Learn until nothing is new; at a failure of the disk until the next block."""
         try:
-            while self._stale or not self._considered.issuperset(self._live):
+            while self._stale or self._considered is not self._live:
                 live, refresh, self._stale = self._live, self._stale, False
                 try:
-                    await self._learning.learn(live, self._settings, refresh=refresh)
+                    await self._learning.learn(live, refresh=refresh)
                 except (StoreFailed, ValueError) as error:
                     log.warning("baselines could not be read: %s", error)
                     self._stale = True
                     return
-                self._considered = set(live)
+                self._considered = live
         except Exception:
             log.exception("internal error while baselines were read")
             self._stale = True

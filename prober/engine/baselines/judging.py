@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from prober.baseline.bank import Shifts as BankShifts
@@ -19,6 +19,7 @@ from prober.engine.baselines.banks import Banks
 from prober.engine.baselines.changes import Changes, Openings
 from prober.engine.baselines.learning import Learning
 from prober.engine.baselines.meter import Meter
+from prober.engine.baselines.sampling import Live
 from prober.export.events import EventLog
 from prober.export.pace import Pace
 
@@ -37,14 +38,19 @@ class Judging:
         self.openings = Openings()
         self.last: int | None = None
         """The start of the block that was judged last."""
-        self.measured: set[SeriesKey] = set()
-        """The series that had runs in it."""
+        self.measured: set[int] = set()
+        """The rows that had runs in it."""
+        self.judged: set[int] = set()
+        """The rows that have a baseline."""
         self.again = 0
         """Series for which a block came a second time: the clock was set back. It was left out."""
         self._hour: HourSoFar | None = None
         self._remembered: Remembered = {}
         self._waits_until = 0
-        self._settled: dict[SeriesKey, str] = {}
+        self._settled: dict[int, str] = {}
+        self._rows: list[list[int]] = []
+        """Of each bank."""
+        self._arranged: tuple[Live, int] | None = None
 
     async def recall(self, now: int) -> None:
         """Go on from what the store has. What it cannot read is left behind, and said."""
@@ -63,46 +69,45 @@ class Judging:
         except ValueError as error:
             log.warning("detectors begin anew: %s", error)
 
-    async def arrange(self, live: Collection[SeriesKey], settings: Mapping[str, str]) -> None:
+    async def arrange(self, live: Live) -> None:
         """Judge these series from the next block on, each against the baseline that is ready for it."""
+        now = live, self._learning.version
+        if self._arranged == now:
+            return
         pace = Pace()
-        for _ in self.banks.arrange(self._learning.judged(live, settings), self._remembered):
+        for _ in self.banks.arrange(await self._learning.judged(live), self._remembered):
             if pace.due:
                 await pace.rest()
+        self._rows = []
         for bank in self.banks:
-            for key in bank.keys:
+            self._rows.append([live.rows[key] for key in bank.keys])
+            for key in bank.keys if self._remembered else ():
                 self._remembered.pop((key, bank.baseline), None)
+            if pace.due:
+                await pace.rest()
+        self.judged = {row for rows in self._rows for row in rows}
+        self._arranged = now
 
-    async def end_block(
-        self, block: Block, live: Mapping[SeriesKey, int], lacking: Collection[int], settings: Mapping[str, str]
-    ) -> None:
-        """Judge a block. `live`: the series that are watched, and their rows in it; `lacking`: the rows for which it
-        says nothing."""
-        keys = {row: key for key, row in live.items()}
+    async def end_block(self, block: Block, live: Live, lacking: Collection[int]) -> None:
+        """Judge a block. `live`: the series that are watched; `lacking`: the rows for which it says nothing."""
         hour = await self._hour_of(block.start, live)
-        runs = measured(block)
-        again = hour.has(block.start, runs & keys.keys())
-        self.again += len(again)
-        rows = runs & keys.keys() - again - set(lacking)
-        block = await asyncio.to_thread(without, block, runs - rows)
-        hours = await asyncio.to_thread(self._merge, hour, block, {row: keys[row] for row in rows})
-        self.measured = set(hours)
-        await self.arrange(live, settings)
-        shifts = await self._judge(block, live)
+        block, hours = await asyncio.to_thread(self._merge, hour, block, live, lacking)
+        await self.arrange(live)
+        shifts = await self._judge(block)
         changes = self._follow(block.start + BLOCK)
         if block.start + BLOCK >= self._waits_until:
             self._remembered = {}
         state = State(VERSION, await asyncio.to_thread(self._state))
-        new = {key.cell: settings[key.cell] for key in hours if self._settled.get(key) != settings.get(key.cell)}
+        new = await asyncio.to_thread(self._unsettled, live)
         kept = Kept(block.start, hours, shifts, state, tuple(changes.told), new)
         self.last = block.start
         try:
             await asyncio.wrap_future(self._store.save_block(kept))
         except StoreFailed:
             return  # the store has said it, and tries again with the next block
-        self._settled.update((key, settings[key.cell]) for key in hours)
+        self._settled |= {row: live.settings[live.keys[row].cell] for row in self.measured}
 
-    async def _hour_of(self, start: int, live: Mapping[SeriesKey, int]) -> HourSoFar:
+    async def _hour_of(self, start: int, live: Live) -> HourSoFar:
         """The hour of a block, with what the store has of it already: from before a restart, or a step of the clock."""
         begin = start // HOUR * HOUR
         if self._hour is None or self._hour.start != begin:
@@ -111,18 +116,31 @@ class Judging:
                 known = await asyncio.wrap_future(self._store.hours_of_current(begin))
             except (StoreFailed, ValueError) as error:
                 log.warning("what was measured of this hour before could not be read: %s", error)
-            self._hour = HourSoFar.of(begin, {live[key]: hour for key, hour in known.items() if key in live})
+            self._hour = HourSoFar.of(begin, {live.rows[key]: hour for key, hour in known.items() if key in live.rows})
         return self._hour
 
-    def _merge(self, hour: HourSoFar, block: Block, keys: Mapping[int, SeriesKey]) -> dict[SeriesKey, Hour]:
+    def _merge(
+        self, hour: HourSoFar, block: Block, live: Live, lacking: Collection[int]
+    ) -> tuple[Block, dict[SeriesKey, Hour]]:
+        """The block with the rows alone for which it says something, and the hours with it."""
         with self._meter:
-            hour.add(block, keys)
-            return hour.hours(keys)
+            runs = measured(block)
+            again = hour.has(block.start, runs & live.keys.keys())
+            self.again += len(again)
+            rows = runs & live.keys.keys() - again - set(lacking)
+            block = without(block, runs - rows)
+            hour.add(block, rows)
+            self.measured = rows
+            return block, hour.hours({row: live.keys[row] for row in rows})
 
-    async def _judge(self, block: Block, live: Mapping[SeriesKey, int]) -> Shifts:
+    def _unsettled(self, live: Live) -> dict[str, str]:
+        """How those cells are probed of which the store does not know it."""
+        cells = ((live.keys[row].cell, row) for row in self.measured)
+        return {cell: now for cell, row in cells if self._settled.get(row) != (now := live.settings[cell])}
+
+    async def _judge(self, block: Block) -> Shifts:
         banks = list(self.banks)
-        rows = [[live[key] for key in bank.keys] for bank in banks]
-        parts = await asyncio.to_thread(shared_out, block, rows)
+        parts = await asyncio.to_thread(shared_out, block, self._rows)
         found: list[tuple[Sequence[SeriesKey], BankShifts]] = []
         pace = Pace()
         for bank, part in zip(banks, parts, strict=True):

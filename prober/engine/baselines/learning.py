@@ -11,7 +11,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,6 +20,7 @@ from prober.baseline.packed import blobs_of
 from prober.baseline.store import Active, Store, StoreFailed, UnknownBaseline
 from prober.baseline.values import SeriesKey
 from prober.engine.baselines.banks import Known
+from prober.engine.baselines.sampling import Live
 from prober.export.pace import Pace
 
 log = logging.getLogger(__name__)
@@ -38,25 +39,27 @@ class Learning:
         self._store = store
         self._active: dict[SeriesKey, Active] = {}
         self.ready: dict[SeriesKey, Known] = {}
+        self.version = 0
+        """Another number where it may be something else."""
         self.unfit: dict[SeriesKey, str] = {}
         """Series whose baseline is of no use → why."""
         self.other_ways: set[str] = set()
         """Cells that are probed in another way than their baseline was: another path."""
 
-    def judged(self, live: Iterable[SeriesKey], settings: Mapping[str, str]) -> dict[SeriesKey, Known]:
+    async def judged(self, live: Live) -> dict[SeriesKey, Known]:
         """What each of these series is to be judged against, as far as it is ready."""
-        wanted = self._wanted(live, settings)
-        return {key: self.ready[key] for key in wanted if key in self.ready}
+        ready = self.ready
+        return {key: ready[key] for key in await self._wanted(live) if key in ready}
 
-    async def learn(self, live: Iterable[SeriesKey], settings: Mapping[str, str], *, refresh: bool) -> None:
-        """Make `ready` what it is to be for these series, each cell probed as `settings` says; `refresh`: the store has
-        other baselines, or others are active. StoreFailed."""
+    async def learn(self, live: Live, *, refresh: bool) -> None:
+        """Make `ready` what it is to be for these series; `refresh`: the store has other baselines, or others are
+        active. StoreFailed."""
         cached: dict[SeriesKey, Active] = {}
         if refresh:
             cached = await asyncio.wrap_future(self._store.active())
-            self._active = {key: replace(one, fit=None) for key, one in cached.items()}
+            self._active = await asyncio.to_thread(_without_fits, cached)
             self.unfit.clear()
-        wanted = self._wanted(live, settings)
+        wanted = await self._wanted(live)
         missing: dict[tuple[str, int], list[SeriesKey]] = {}
         pace = Pace()
         for key, one in wanted.items():
@@ -69,22 +72,28 @@ class Learning:
                 await pace.rest()
         for (label, version), keys in missing.items():
             await self._make(label, version, keys)
-        self.ready = {
-            key: known for key, known in self.ready.items() if key in wanted and known.baseline == _name(wanted[key])
-        }
+        for key in list(self.ready):
+            if key not in wanted or self.ready[key].baseline != _name(wanted[key]):
+                del self.ready[key]
+            if pace.due:
+                await pace.rest()
+        self.version += 1
 
-    def _wanted(self, live: Iterable[SeriesKey], settings: Mapping[str, str]) -> dict[SeriesKey, Active]:
+    async def _wanted(self, live: Live) -> dict[SeriesKey, Active]:
         """The active baseline of each series that is probed as it was then."""
         found: dict[SeriesKey, Active] = {}
         others: set[str] = set()
-        for key in live:
-            one = self._active.get(key)
+        pace, active = Pace(), self._active
+        for key in live.rows if active else ():
+            one = active.get(key)
             if one is None:
                 continue
-            if one.settings is not None and one.settings != settings.get(key.cell):
+            if one.settings is not None and one.settings != live.settings.get(key.cell):
                 others.add(key.cell)
             else:
                 found[key] = one
+            if pace.due:
+                await pace.rest()
         for cell in sorted(others - self.other_ways):
             log.warning("%s is probed in another way than when its baseline was recorded: it has none now", cell)
         self.other_ways = others
@@ -116,6 +125,7 @@ class Learning:
                 else:
                     self.unfit[key] = why
                     log.warning("%s has no baseline in %s: %s", key, name, why)
+            self.version += 1
             await self._keep(label, version, made)
 
     async def _keep(self, label: str, version: int, fits: Mapping[SeriesKey, bytes]) -> None:
@@ -175,6 +185,10 @@ def _end(worker: subprocess.Popen[bytes] | None) -> None:
     if worker is not None:
         worker.kill()
         worker.communicate()
+
+
+def _without_fits(active: Mapping[SeriesKey, Active]) -> dict[SeriesKey, Active]:
+    return {key: replace(one, fit=None) for key, one in active.items()}
 
 
 def _name(one: Active) -> str:

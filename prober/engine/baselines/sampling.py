@@ -6,7 +6,7 @@ are on. What only a budget is about has numbers too, and no series.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prober.baseline.gathering import Samples
@@ -14,12 +14,15 @@ from prober.baseline.ledger import Ledger, total_of
 from prober.baseline.values import BLOCK, SeriesKey
 from prober.engine.baselines.settings import settings_of
 from prober.model import Cell, Outcome, Run, ServiceRef
-from prober.reasons import Layer, Reason, Result
+from prober.reasons import OURS, Layer, Reason, Result
 
 #: Nodes of one cell that are kept by themselves.
 MOST_NODES = 500
 #: The share of a cell's runs that a block needs.
 ENOUGH = 0.5
+
+# looked up once: each look into an enum costs what a sample does
+_OK, _FAILED, _OVER_BUDGET = Result.OK, Result.FAILED, Reason.OVER_BUDGET
 
 Rungs = tuple[tuple[Layer, int], ...]
 """The layers of a cell in the order of its ladder, each with its row."""
@@ -42,6 +45,11 @@ class Watched:
     """It came after the block had begun."""
     firings: int = 0
     nodes: dict[str, Rungs] = field(default_factory=dict)
+    more: bool = field(init=False)
+    """Its runs have samples beside those of their layers."""
+
+    def __post_init__(self) -> None:
+        self.more = self.total is not None or self.cell.endpoint.service is not None
 
     @property
     def enough(self) -> bool:
@@ -55,6 +63,23 @@ class Watched:
                 yield row
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The series that are watched. Another object where they are others."""
+
+    rows: dict[SeriesKey, int]
+    keys: dict[int, SeriesKey]
+    """The same the other way round."""
+    settings: dict[str, str]
+    """How each of their cells is probed."""
+
+    def add(self, rows: Iterable[int], keys: Mapping[int, SeriesKey]) -> None:
+        """Series by their rows."""
+        for row in rows:
+            self.keys[row] = key = keys[row]
+            self.rows[key] = row
+
+
 class Sampler:
     """Of one thread. `node_of` tells of endpoints."""
 
@@ -63,29 +88,37 @@ class Sampler:
         self._watched: dict[str, Watched] = {}
         self._numbers: dict[SeriesKey, int] = {}
         self._next = 0
+        self._taking = False
         self.keys: dict[int, SeriesKey] = {}
         """The series of each row, those that were left lately too: see `forget`."""
+        self.live = Live({}, {}, {})
+        """Those that are watched now."""
         self.samples = Samples()
         self.crowded: set[str] = set()
         """Cells whose endpoints are on more nodes than are kept."""
 
-    @property
-    def watched(self) -> Mapping[str, Watched]:
-        """By id of the cell."""
-        return self._watched
-
-    def set_cells(self, cells: Iterable[Cell], *, enabled: bool, late: bool) -> None:
-        """Take on a matrix: cells that stayed equal go on. `late`: the block has begun already."""
-        before, self._watched = self._watched, {}
+    def set_cells(self, cells: Iterable[Cell], *, enabled: bool, late: bool) -> Iterator[None]:
+        """Take on a matrix, a step for each cell; the last one puts it in force. Cells that stayed equal go on. `late`:
+        the block has begun already."""
+        watched: dict[str, Watched] = {}
+        live = Live({}, {}, {})
+        self._taking = True
         for cell in cells:
             kept = enabled and cell.baseline and cell.expect.failed is None
             if not kept and not cell.quantile_budget:
                 continue
-            known = before.get(cell.id)
-            if known is not None and known.kept is kept and known.cell == cell:
-                self._watched[cell.id] = known
-            else:
-                self._watched[cell.id] = self._watch(cell, kept, late, known)
+            known = self._watched.get(cell.id)
+            if known is None or known.kept is not kept or known.cell != cell:
+                known = self._watch(cell, kept, late, known)
+            watched[cell.id] = known
+            if kept:
+                live.settings[cell.id] = known.settings
+                live.add(known.rows(), self.keys)
+            yield
+        for known in watched.values():
+            if known.kept and known.nodes:  # nodes that came meanwhile
+                live.add(known.rows(), self.keys)
+        self._watched, self.live, self._taking = watched, live, False
 
     def record(self, cell: Cell, runs: Iterable[Run]) -> None:
         """The runs of one firing. Those that failed through the prober itself count nowhere."""
@@ -94,31 +127,24 @@ class Sampler:
             return
         counted = 0
         for run in runs:
-            if run.ours:
+            if run.blame is not None and run.blame.reason in OURS:
                 continue
             counted = 1
             self._add(run.outcomes, watched.rungs)
-            if watched.total is not None and (seconds := total_of(run)) is not None:
-                self.samples.rows.append(watched.total)
-                self.samples.seconds.append(seconds)
-            service = cell.endpoint.service
-            if service is not None and watched.kept and run.address is not None:
-                node = self._node_of(service, run.address)
-                if node:
-                    self._add(run.outcomes, watched.nodes.get(node) or self._watch_node(watched, node))
+            if watched.more:
+                self._add_more(run, watched)
         watched.firings += counted
 
-    def live(self) -> dict[SeriesKey, int]:
-        """The series that are watched now, and their rows."""
-        found: dict[SeriesKey, int] = {}
-        for watched in self._watched.values():
-            if watched.kept:
-                found.update((self.keys[row], row) for row in watched.rows())
-        return found
-
-    def settings(self) -> dict[str, str]:
-        """How each cell that has series is probed."""
-        return {cell_id: watched.settings for cell_id, watched in self._watched.items() if watched.kept}
+    def _add_more(self, run: Run, watched: Watched) -> None:
+        """What not every cell has: the time of the whole run, and that of its node."""
+        if watched.total is not None and (seconds := total_of(run)) is not None:
+            self.samples.rows.append(watched.total)
+            self.samples.seconds.append(seconds)
+        service = watched.cell.endpoint.service
+        if service is not None and watched.kept and run.address is not None:
+            node = self._node_of(service, run.address)
+            if node:
+                self._add(run.outcomes, watched.nodes.get(node) or self._watch_node(watched, node))
 
     def take(self) -> tuple[Samples, set[int]]:
         """What was sampled in the block that is over, and the rows for which it says nothing: too few runs."""
@@ -132,9 +158,9 @@ class Sampler:
 
     def forget(self) -> None:
         """Forget the numbers of series that are not watched any more."""
-        live = self.live()
-        self._numbers = {key: row for key, row in self._numbers.items() if key in live}
-        self.keys = {row: key for key, row in self._numbers.items()}
+        if self._taking:
+            return
+        self._numbers, self.keys = dict(self.live.rows), dict(self.live.keys)
 
     def budget_rows(self) -> dict[int, tuple[str, str]]:
         """The rows that budgets are about → cell and layer."""
@@ -160,6 +186,9 @@ class Sampler:
             return ()
         rungs = tuple((layer, self._row(watched.cell, layer, node)) for layer, _ in watched.rungs)
         watched.nodes[node] = rungs
+        live = Live(dict(self.live.rows), dict(self.live.keys), self.live.settings)
+        live.add((row for _, row in rungs), self.keys)
+        self.live = live
         return rungs
 
     def _row(self, cell: Cell, layer: Layer, node: str) -> int:
@@ -176,13 +205,14 @@ class Sampler:
 
     def _add(self, outcomes: Iterable[Outcome], rungs: Rungs) -> None:
         samples = self.samples
+        row_of, second_of = samples.rows.append, samples.seconds.append
         for outcome, (layer, row) in zip(outcomes, rungs, strict=False):
             if outcome.layer is not layer:
                 continue
-            result = outcome.result
-            if result is Result.OK or outcome.reason is Reason.OVER_BUDGET:
-                samples.rows.append(row)
-                samples.seconds.append(outcome.seconds or 0.0)
-            elif result is Result.FAILED:
-                key = row, str(outcome.reason.value if outcome.reason is not None else "")
+            result, seconds = outcome.result, outcome.seconds
+            if seconds is not None and (result is _OK or outcome.reason is _OVER_BUDGET):
+                row_of(row)
+                second_of(seconds)
+            elif result is _FAILED and outcome.reason is not None:
+                key = row, outcome.reason.value
                 samples.failed[key] = samples.failed.get(key, 0) + 1

@@ -85,11 +85,14 @@ class Tracker:
             baselines, self.baselines = self.baselines, None
             await baselines.close()
         now = self._clock()
-        self._sampler.set_cells(cells, enabled=settings.enabled, late=not self._blocks.just_begun(now))
+        pace = Pace()
+        for _ in self._sampler.set_cells(cells, enabled=settings.enabled, late=not self._blocks.just_begun(now)):
+            if pace.due:
+                await pace.rest()
         self.ledger.set_cells(cells)
         if self.baselines is not None:
             self.baselines.first = settings.record
-            self.baselines.watch(self._sampler.live(), self._sampler.settings())
+            self.baselines.watch(self._sampler.live)
 
     def tick(self) -> None:
         """To be called a few times a second: ends the block when it is time."""
@@ -129,8 +132,8 @@ class Tracker:
         baselines = self.baselines
         if baselines is None:
             return
-        baselines.watch(self._sampler.live(), self._sampler.settings())  # endpoints may have come to new nodes
-        live = self._sampler.live().values()
+        baselines.watch(self._sampler.live)  # endpoints may have come to new nodes
+        live = self._sampler.live.keys
         cut = ended.cut or ("missed" if live and lacking.issuperset(live) else None)
         if cut is not None:
             self.skipped[cut] += 1
