@@ -16,23 +16,24 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A figure that must not exceed its limit, both in `unit`."""
+    """A figure that must not exceed its limit, or (`at_least`) not fall short of it, both in `unit`."""
 
     what: str
     figure: float
     limit: float
     unit: str
+    at_least: bool = False
 
     @property
     def reached(self) -> bool:
         """Whether it holds."""
-        return self.figure <= self.limit
+        return self.figure >= self.limit if self.at_least else self.figure <= self.limit
 
     def __str__(self) -> str:
         word = "reached" if self.reached else "MISSED"
         figure = f"{self.figure:.0f}" if self.figure >= 100 else f"{self.figure:.3g}"
         unit = self.unit and f" {self.unit}"
-        return f"{word:8} {self.what}: {figure}{unit}, goal ≤ {self.limit:g}{unit}"
+        return f"{word:8} {self.what}: {figure}{unit}, goal {'≥' if self.at_least else '≤'} {self.limit:g}{unit}"
 
 
 @dataclass(slots=True)
@@ -42,9 +43,9 @@ class Goals:
     goals: list[Goal] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, what: str, figure: float, limit: float, unit: str = "") -> None:
+    def add(self, what: str, figure: float, limit: float, unit: str = "", *, at_least: bool = False) -> None:
         """One more figure with its limit."""
-        self.goals.append(Goal(what, figure, limit, unit))
+        self.goals.append(Goal(what, figure, limit, unit, at_least))
 
     def unknown(self, what: str, why: str) -> None:
         """A goal that could not be measured here."""

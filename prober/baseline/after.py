@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from prober.baseline.channels import likelihood, margins_of
-from prober.baseline.fit import Fit, hourly, looked_up
+from prober.baseline.fit import Entries, Fit
 from prober.baseline.season import waves, weekend
 from prober.baseline.sizes import Sized, size_of, tail_of
-from prober.baseline.sketch import BINS, WIDTH, Floats, Sketch
-from prober.baseline.values import BLOCKS, HOUR, Channel, Hour
+from prober.baseline.sketch import WIDTH, Floats, Sketch
+from prober.baseline.values import BLOCKS, Channel, Hour
 
 #: Standard errors beyond which a change is no noise, and what is always allowed beside (log seconds).
 SURE = 2.1
@@ -62,18 +62,17 @@ def look(fit: Fit, hours: Sequence[Hour]) -> After | None:
     met = [hour for hour in hours if hour.sketch.total]
     if not met:
         return None
-    counts = np.array([hour.sketch.dense() for hour in met], np.float64)
-    starts = np.array([hour.start for hour in met], np.float64)
-    season = waves(starts + HOUR / 2) @ fit.season.coefficients
-    psi, rank = hourly(counts, season, fit.tables)
+    entries = Entries.of(met)
+    season = waves(entries.middles) @ fit.season.coefficients
+    psi, rank = entries.shifts(season, fit.tables)
     psi, rank = psi - fit.psi_mean, rank - fit.rank_mean
-    at = np.arange(BINS) - season[:, None] / WIDTH
+    places = entries.places(season)
     level = max(0.0, float(np.median(np.minimum(psi, rank))))
-    tail = (counts * looked_up(fit.tables.tail, at - level / WIDTH)).sum(axis=1)
-    beyond = np.array([(counts * (at + 0.5 > mark)).sum() for mark in fit.response.marks])
+    tail = entries.summed(fit.tables.tail, places - level / WIDTH)
+    beyond = np.array([float(entries.counts @ (places + 0.5 > mark)) for mark in fit.response.marks])
     blocks = np.array([max(hour.covered.bit_count(), 1) for hour in met], np.float64)
     return After(
-        starts, psi, rank, blocks, tail, beyond, float(np.average(season, weights=blocks)),
+        entries.starts, psi, rank, blocks, tail, beyond, float(np.average(season, weights=blocks)),
         Sketch.merged(hour.sketch for hour in met), sum(sum(hour.failed.values()) for hour in hours), _failing(fit,
         hours),
     )  # fmt: skip

@@ -96,6 +96,13 @@ class Bank:
         self.skipped = 0
         """Blocks of rows that met too little to be judged."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables and state, but for alarms."""
+        state = (self.state.sums, self.state.onset, self.state.seen, self.state.beyond, self.state.level)
+        own = (self._margins, self._seasonal, self._thresholds, self._rates, self._waited)
+        return self._scorer.nbytes + sum(array.nbytes for array in (*state, *own))
+
     def __len__(self) -> int:
         return len(self.keys)
 

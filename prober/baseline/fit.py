@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from prober.baseline.response import Response
-from prober.baseline.season import TERMS, Season, fit_season, waves
-from prober.baseline.sketch import BINS, WIDTH, Floats, Sketch
-from prober.baseline.tables import Tables, shared, tables_of
+from prober.baseline.season import Season, fit_season, waves
+from prober.baseline.sketch import WIDTH, Floats, Ints, Sketch
+from prober.baseline.tables import Tables, looked_up, shared, tables_of
 from prober.baseline.values import BLOCKS, HOUR, Hour
 
 #: What a baseline needs: seconds of it that were measured (of a day, nine tenths may do), and runs in which the layer
@@ -114,12 +114,10 @@ def fit(hours: Sequence[Hour]) -> Fit:
     if held < LEAST_HELD:
         raise NotEnough(f"the layer held in {held} runs, a baseline needs {LEAST_HELD}")
     known = [(hour, blocks) for hour, blocks in zip(hours, covered, strict=True) if hour.sketch.total >= _FEW]
-    counts = np.array([hour.sketch.dense() for hour, _ in known], np.float64)
-    starts = np.array([hour.start for hour, _ in known], np.int64)
+    entries = Entries.of([hour for hour, _ in known])
     blocks = np.array([number for _, number in known], np.float64)
-    season, tables, density = _seasonal(counts, starts + HOUR / 2, blocks)
-    at = waves(starts + HOUR / 2) @ season.coefficients
-    psi, rank = hourly(counts, at, tables)
+    season, tables, density = _seasonal(entries, blocks)
+    psi, rank = entries.shifts(waves(entries.middles) @ season.coefficients, tables)
     failures: dict[str, int] = {}
     for hour in hours:
         for reason, number in hour.failed.items():
@@ -128,46 +126,71 @@ def fit(hours: Sequence[Hour]) -> Fit:
     return Fit(
         tables, Response.of(density, tables), season, float(psi.mean()), float(rank.mean()),
         noise_of(psi, blocks), noise_of(rank, blocks), sum(covered), held, failures,
-        whole.quantile(0.5), whole.quantile(0.99), tuple(starts.tolist()), (psi - psi.mean()).astype(np.float32),
+        whole.quantile(0.5), whole.quantile(0.99), tuple(entries.starts.tolist()), (psi -
+        psi.mean()).astype(np.float32),
     )  # fmt: skip
 
 
-def hourly(counts: Floats, season: Floats, tables: Tables) -> tuple[Floats, Floats]:
-    """The shift of each hour by psi and by rank: `counts` of shape (hours, BINS), `season` of shape (hours,)."""
-    totals = np.maximum(counts.sum(axis=1), 1.0)
-    at = np.arange(BINS) - season[:, None] / WIDTH
-    return (
-        (counts * looked_up(tables.psi, at)).sum(axis=1) / totals / tables.psi_slope,
-        (counts * looked_up(tables.rank, at)).sum(axis=1) / totals / tables.rank_slope,
-    )
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Hours as one sparse histogram: the bins that each of them has met."""
+
+    starts: Ints
+    """Of the hours, Unix seconds."""
+    hours: Ints
+    """Of each entry, the number of its hour."""
+    bins: Ints
+    counts: Floats
+    totals: Floats
+    """Of each hour, at least 1."""
+
+    @classmethod
+    def of(cls, hours: Sequence[Hour]) -> Entries:
+        """Of these hours, at least one."""
+        sketches = [hour.sketch for hour in hours]
+        numbers = np.repeat(np.arange(len(hours)), [len(sketch.bins) for sketch in sketches])
+        counts = np.concatenate([sketch.counts for sketch in sketches]).astype(np.float64)
+        totals = np.maximum(np.bincount(numbers, counts, len(hours)), 1.0)
+        starts = np.array([hour.start for hour in hours], np.int64)
+        return cls(starts, numbers, np.concatenate([sketch.bins for sketch in sketches]), counts, totals)
+
+    @property
+    def middles(self) -> Floats:
+        """Of the hours, Unix seconds."""
+        return self.starts + HOUR / 2
+
+    def places(self, season: Floats) -> Floats:
+        """The bin of each entry, and parts of one, with the `season` of its hour (log seconds) taken out."""
+        found: Floats = self.bins - season[self.hours] / WIDTH
+        return found
+
+    def summed(self, table: Floats, places: Floats) -> Floats:
+        """The scores of each hour, summed up."""
+        return np.bincount(self.hours, self.counts * looked_up(table, places), len(self.starts))
+
+    def shifts(self, season: Floats, tables: Tables) -> tuple[Floats, Floats]:
+        """The shift of each hour by psi and by rank (log seconds)."""
+        places = self.places(season)
+        return (
+            self.summed(tables.psi, places) / self.totals / tables.psi_slope,
+            self.summed(tables.rank, places) / self.totals / tables.rank_slope,
+        )
+
+    def density(self, season: Floats) -> Floats:
+        """All hours together, each with its season taken out, of shape (BINS,)."""
+        return shared(self.counts, self.places(season))
 
 
-def looked_up(table: Floats, at: Floats) -> Floats:
-    """The values of a table at places between its bins."""
-    whole = np.floor(at).astype(np.int64)
-    part = at - whole
-    found: Floats = table[np.clip(whole, 0, BINS - 1)] * (1 - part) + table[np.clip(whole + 1, 0, BINS - 1)] * part
-    return found
-
-
-def _seasonal(counts: Floats, middles: Floats, blocks: Floats) -> tuple[Season, Tables, Floats]:
+def _seasonal(entries: Entries, blocks: Floats) -> tuple[Season, Tables, Floats]:
     """Season and tables, each from what the other leaves: three passes are enough."""
-    totals = counts.sum(axis=1)
-    coefficients = np.zeros(TERMS)
+    at = np.zeros(len(entries.starts))
     for _ in range(_PASSES):
-        at = waves(middles) @ coefficients
-        tables = tables_of(_without(counts, at))
-        shifts = np.clip(hourly(counts, at, tables)[0], -_INCIDENT, _INCIDENT)
-        season, _ = fit_season(middles, at + shifts, totals, blocks)
-        coefficients = season.coefficients
-    density = _without(counts, waves(middles) @ coefficients)
+        tables = tables_of(entries.density(at))
+        shifts = np.clip(entries.shifts(at, tables)[0], -_INCIDENT, _INCIDENT)
+        season, _ = fit_season(entries.middles, at + shifts, entries.totals, blocks)
+        at = waves(entries.middles) @ season.coefficients
+    density = entries.density(at)
     return season, tables_of(density), density
-
-
-def _without(counts: Floats, season: Floats) -> Floats:
-    """All hours together, each with its season taken out, of shape (BINS,)."""
-    hours, bins = np.nonzero(counts)
-    return shared(counts[hours, bins], bins - season[hours] / WIDTH)
 
 
 def noise_of(shifts: Floats, blocks: Floats) -> Noise:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prober.baseline.sketch import BINS, WIDTH, Floats
-from prober.baseline.tables import Tables, moved
+from prober.baseline.tables import Tables, looked_up
 
 _NEAR: Floats = np.arange(1, 11) * WIDTH
 #: Shifts (log seconds) for which the answer is kept: bin by bin where that of a narrow baseline bends.
@@ -39,7 +39,8 @@ class Response:
     def of(cls, density: Floats, tables: Tables) -> Response:
         """Of a baseline with so many latencies in each bin."""
         f = density / density.sum()
-        rank = np.array([moved(f, shift) @ tables.rank for shift in SHIFTS]) / tables.rank_slope
+        met = np.flatnonzero(f)
+        rank = looked_up(tables.rank, met + SHIFTS[:, None] / WIDTH) @ f[met] / tables.rank_slope
         at = np.interp(QUANTILES, np.cumsum(f), np.arange(BINS) + 1.0)
         marks = np.concatenate([at, at[-1] + np.log(MULTIPLES) / WIDTH])
         coarse = WIDTH / np.sqrt(12) * float(f.max()) ** 2

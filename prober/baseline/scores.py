@@ -59,6 +59,12 @@ class Scorer:
         self._marks = np.array([fit.response.marks for fit in fits]).reshape(len(fits), -1)
         self._season = np.array([fit.season.coefficients for fit in fits]).reshape(len(fits), -1)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables."""
+        arrays = (self.psi, self.rank, self.tail, self._slopes, self._means, self._marks, self._season)
+        return sum(array.nbytes for array in arrays)
+
     def shifts(self, block: Block, held: Floats) -> Floats:
         """The mean shift of each row by psi and by rank (log seconds), of shape (rows, 2); 0 where nothing was held."""
         at = block.bins - self._seasonal(block)

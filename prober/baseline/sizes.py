@@ -15,8 +15,8 @@ from prober.baseline.fit import Fit, Noise, wilson
 from prober.baseline.sketch import Floats
 from prober.baseline.values import Channel, Size
 
-#: Standard deviations in an interval of 95 %.
-Z = 1.96
+#: Standard deviations in an interval of 95 %: a little more than 1.96, for the noise is itself an estimate.
+Z = 2.06
 #: Shifts (log seconds) up to which both scores are as good as linear, and their mean is the better estimate.
 _SMALL = 0.1
 #: By how much latencies of the tail hang together more than independent ones.

@@ -72,11 +72,6 @@ def smoothed(counts: Floats, bins: float) -> Floats:
     return inner
 
 
-def moved(counts: Floats, by: float) -> Floats:
-    """`counts` with every latency e^by times as long."""
-    return shared(counts, np.arange(BINS) + by / WIDTH)
-
-
 def _psi(f: Floats, n: float) -> Floats:
     """-f'/f, shrunk to nothing where few latencies are, cut, and without a mean."""
     known = f * n / (f * n + _KNOWN)
@@ -111,6 +106,15 @@ def stretched(f: Floats, factor: float) -> Floats:
     proportion."""
     at = np.arange(BINS) + np.clip((np.cumsum(f) - f / 2 - 0.96) / 0.03, 0.0, 1.0) * np.log(factor) / WIDTH
     return shared(f, at)
+
+
+def looked_up(table: Floats, at: Floats) -> Floats:
+    """The values of a table at places between its bins."""
+    whole: Ints = np.floor(at).astype(np.int64)
+    part = at - whole
+    low, high = np.clip(whole, 0, BINS - 1), np.clip(whole + 1, 0, BINS - 1)
+    found: Floats = table[low] * (1 - part) + table[high] * part
+    return found
 
 
 def shared(f: Floats, at: Floats) -> Floats:
