@@ -29,6 +29,8 @@ class Evidence(NamedTuple):
     evidence: float
     onset: int
     column: int
+    sure: bool = True
+    """Enough evidence would confirm it; else it stays a suspect."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class Alarms(dict[AlarmKey, Alarm]):
                 del self[key]
 
     def _raise(self, key: AlarmKey, alarm: Alarm | None, told: Evidence, now: int, sized: Sized) -> None:
-        level = Level.CONFIRMED if told.evidence >= CONFIRMED else Level.SUSPECT
+        level = Level.CONFIRMED if told.sure and told.evidence >= CONFIRMED else Level.SUSPECT
         if alarm is None:
             self[key] = Alarm(level, told.onset, now, told.evidence, sized)
             return

@@ -13,10 +13,12 @@ import numpy as np
 
 from prober.baseline.alarms import Alarm, AlarmKey, Alarms, Evidence
 from prober.baseline.channels import (
+    ALONE,
     COLUMNS,
     FAILURE,
     LEAST,
     SHIFTING,
+    SUSPECT,
     TAIL,
     likelihood,
     margins_of,
@@ -187,10 +189,19 @@ class Bank:
                 told = Evidence(float(share[row, number]), int(self.state.onset[row, number]), number)
                 if key not in found or told.evidence > found[key].evidence:
                     found[key] = told
+            for way in Direction:
+                self._agree(found, AlarmKey(row, Channel.LOCATION, way), AlarmKey(row, Channel.RANK, way))
         for (row, reason), excursion in self.reasons.items():
             key = AlarmKey(row, Channel.FAILURE, Direction.REGRESSED, reason)
             found[key] = Evidence(excursion.evidence, excursion.onset, FAILURE)
         self.alarms.follow(start, found, self._sized)
+
+    @staticmethod
+    def _agree(found: dict[AlarmKey, Evidence], *keys: AlarmKey) -> None:
+        """Both scores of a shift are about the same thing: one alone confirms it only with more evidence."""
+        for key, other in (keys, reversed(keys)):
+            told = found[key]
+            found[key] = told._replace(sure=told.evidence >= ALONE or found[other].evidence >= SUSPECT)
 
     def _sized(self, key: AlarmKey, evidence: Evidence) -> Sized:
         fit = self.fits[key.row]

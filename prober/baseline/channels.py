@@ -21,6 +21,9 @@ from prober.baseline.values import Channel, Direction
 #: Evidence from which a change is suspected, and from which it is confirmed.
 SUSPECT: Final = 1.0
 CONFIRMED: Final = 2.0
+#: Evidence from which one of the two scores of a shift confirms it alone; below, the other one has to suspect it as
+#: well.
+ALONE: Final = 3.0
 #: Successes that a block needs to say something about location.
 LEAST: Final = 5
 
