@@ -50,6 +50,14 @@ class Response:
         """The shift (log seconds) behind a mean rank score."""
         return float(np.interp(rank, self.rank, SHIFTS))
 
+    def p99_least(self, shares: Floats) -> float:
+        """The factor that p99 has at least where these shares lie beyond the marks: that of the last mark with enough.
+
+        Between two marks everything may lie at the first."""
+        enough = np.flatnonzero(shares >= _RARE)
+        at = self.marks[enough[-1]] if len(enough) else self.marks[0]
+        return float(np.exp((at - self.marks[len(QUANTILES) - 1]) * WIDTH))
+
     def p99_factor(self, shares: Floats) -> float:
         """The factor on p99 where these shares of the latencies, of shape (MARKS,), lie beyond the marks."""
         rising = np.log(np.maximum.accumulate(np.maximum(shares, _LEAST)[::-1]))

@@ -67,7 +67,7 @@ def tail_of(fit: Fit, beyond: Floats, latencies: float) -> Sized:
     """The size of a heavier tail: of p99, from how many of so many latencies lay beyond the marks."""
     n = max(latencies, 1.0) / _CLUMPED
     bounds = np.array([wilson(number / _CLUMPED, n) for number in beyond.tolist()])
-    low, high = (fit.response.p99_factor(bounds[:, side]) for side in (0, 1))
+    low, high = fit.response.p99_least(bounds[:, 0]), fit.response.p99_factor(bounds[:, 1])
     at = fit.response.p99_factor(beyond / max(latencies, 1.0))
     return Sized(Size(at, min(low, at), max(high, at)), fit.p99, fit.p99 * at)
 

@@ -87,6 +87,14 @@ def test_a_tail_that_doubles_is_seen_while_the_median_stays() -> None:
     assert found.was == BASELINE.p99
 
 
+def test_a_p99_between_two_marks_is_at_least_the_first() -> None:
+    """Eight of a hundred lie somewhere between 3 and 5 times the old p99, and a few beyond: they may all be at 3."""
+    shares = np.array([0.10, 0.09, 0.08, 0.08, 0.08, 0.08, 0.08, 0.08, 0.007, 0.0])
+    assert BASELINE.response.p99_least(shares) == pytest.approx(3.0)
+    assert BASELINE.response.p99_factor(shares) > 4.0
+    assert BASELINE.response.p99_least(np.zeros(10)) < 1.0
+
+
 def test_more_failures_are_seen_and_sized() -> None:
     bank = watch(latencies(17, 24 * BLOCKS, runs=38), lambda _: {"timeout": 2})
     alarms = of(bank, Channel.FAILURE)
