@@ -97,8 +97,9 @@ class Schedule:
 class Tool:
     """The queue, its schedule, and the memory of what was done."""
 
-    def __init__(self, queue: Queue, wanted: Wanted) -> None:
+    def __init__(self, queue: Queue, wanted: Wanted, spin: float = SPIN) -> None:
         self.schedule = Schedule(wanted)
+        self._spin = spin
         self.passages: deque[tuple[bytes, float, float, float | None]] = deque(maxlen=REMEMBERED)
         self._queue = queue
         self._heard = b""
@@ -106,7 +107,7 @@ class Tool:
     def run(self, commands: int) -> None:
         """Hold packets up until `commands` ends; then let go of all that wait."""
         while True:
-            patience = self.schedule.next - time.monotonic() - SPIN
+            patience = self.schedule.next - time.monotonic() - self._spin
             wait = None if patience == float("inf") else max(0.0, patience)
             ready, _, _ = select.select([self._queue.fileno(), commands], [], [], wait)
             if self._queue.fileno() in ready:
@@ -214,6 +215,7 @@ def main() -> None:
     parser.add_argument("--in", action="append", dest="interfaces", default=[], metavar="DEV", help="any, if not given")
     parser.add_argument("--queue", type=int, default=QUEUE)
     parser.add_argument("--length", type=int, default=LENGTH, help="packets that may wait; what is more is dropped")
+    parser.add_argument("--spin", type=float, default=SPIN, help="seconds of spinning before a packet is due")
     parser.add_argument("--undo", action="store_true", help="take down what one left that was killed, and end")
     parser.add_argument("match", nargs="*", help="further matches of iptables(8)")
     asked = parser.parse_args()
@@ -225,7 +227,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
     queue = Queue(asked.queue, asked.length)
-    tool = Tool(queue, Wanted(asked.delay, asked.jitter, asked.loss))
+    tool = Tool(queue, Wanted(asked.delay, asked.jitter, asked.loss), asked.spin)
     try:
         rules.add()
         _hurry()

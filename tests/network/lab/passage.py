@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 _TCP, _UDP, _ICMP4, _ICMP6 = 6, 17, 1, 58
 _NAMES = {_TCP: "tcp", _UDP: "udp", _ICMP4: "icmp", _ICMP6: "icmp"}
 _ASKING = (8, 128)  # echo requests
-SYN, ACK, FIN = 0x02, 0x10, 0x01
+SYN, ACK, FIN, RST = 0x02, 0x10, 0x01, 0x04
 
 
 class Header(NamedTuple):

@@ -98,6 +98,7 @@ class Pod:
 CLIENT = Pod("client", NODE1, 10, gua=True)
 WEB1 = Pod("web1", NODE1, 11)
 WEB2 = Pod("web2", NODE2, 12, gua=True)
+WEB3 = Pod("web3", NODE2, 13)
 SQUID = Pod("squid", NODE1, 30, "egress")
 DNS = Pod("dns", NODE2, 53, "kube-system")
 API = Pod("api", NODE2, 6, "default")
@@ -105,7 +106,7 @@ NGINX = Pod("nginx", NODE2, 20, "ingress")
 ENVOY = Pod("envoy", NODE2, 21, "ingress")
 HAPROXY = Pod("haproxy", NODE2, 22, "ingress")
 PODS: Mapping[str, Pod] = MappingProxyType(
-    {pod.name: pod for pod in (CLIENT, WEB1, WEB2, SQUID, DNS, API, NGINX, ENVOY, HAPROXY)}
+    {pod.name: pod for pod in (CLIENT, WEB1, WEB2, WEB3, SQUID, DNS, API, NGINX, ENVOY, HAPROXY)}
 )
 
 #: What the manifests give a Pod of the prober by the Downward API.
@@ -195,6 +196,7 @@ SERVICES: Mapping[str, Service] = MappingProxyType(
             Service("web-local", "app", 81, (Port("https", 443, HTTPS, node_port=30444),), (WEB2,), local=True),
             Service("web-both", "app", 82, (Port("http", 80, HTTP), _HTTPS), (WEB1, WEB2)),
             Service("web-sticky", "app", 83, (Port("http", 80, HTTP), _HTTPS), (WEB1, WEB2), affinity=True),
+            Service("web-three", "app", 85, (Port("http", 80, HTTP), _HTTPS), (WEB1, WEB2, WEB3)),
             Service("self", "app", 84, (Port("https", 443, HTTPS),), (CLIENT,)),
         )
     }

@@ -35,7 +35,7 @@ MODES = {"tcp-closed": Mode.CLOSED, "tcp-backlog": Mode.FULL}
 #: What the switchboards know beside the demo's faults.
 MORE = (*MODES, *tls.MORE, *web.MORE, *payments.MORE, *dns.MORE)
 #: The servers with a switchboard: a web application in each of its Pods, and those that there is one of.
-WEB_PODS = (plan.WEB2, plan.WEB1, plan.CLIENT)
+WEB_PODS = (plan.WEB2, plan.WEB1, plan.WEB3, plan.CLIENT)
 SERVERS = (*(pod.name for pod in WEB_PODS), "payments", "dns", "api", "outside")
 _DNS, _API, _HTTP, _HTTPS = 53, 6443, 80, 443
 
