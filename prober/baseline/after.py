@@ -98,24 +98,35 @@ class Judged:
     """Where the tail became heavier."""
     failures: Sized | None
     """Where more failed."""
+    evidence: float = 0.0
+    """That it is worse: see `evidence_of`. Of several things that are, the largest."""
 
 
 def judge(fit: Fit, after: After) -> Judged:
     """Compare a series with its own baseline."""
     shift, noise = after.shift, (fit.psi, fit.rank)
     errors = [math.sqrt(one.deviation**2 * (1 / after.length + 1 / fit.blocks) + one.slow**2) for one in noise]
-    found = 0
+    found, evidence = 0, 0.0
     for sign, improving in ((1, False), (-1, True)):
         margins = margins_of(fit) + _seasonal(fit, after, improving) + DRIFT
-        if any(sign * shift[n] - margins[n] > SURE * errors[n] for n in (0, 1)):
+        beyond = max((sign * shift[n] - margins[n]) / errors[n] for n in (0, 1))
+        if beyond > SURE:
             found = sign
+            evidence = evidence_of(beyond) if sign > 0 else evidence
     location = size_of(fit, Channel.LOCATION, np.array([*(shift * after.length), after.length]))
     heavier = tail_of(fit, after.beyond, after.sketch.total)
-    tail = float(np.minimum(after.tail, _HOURS_TAIL * after.blocks / BLOCKS).sum()) > _SURE_TAIL
+    tail = float(np.minimum(after.tail, _HOURS_TAIL * after.blocks / BLOCKS).sum())
     failing = after.failing > _SURE_FAILING
     runs = after.sketch.total + after.failed
     failures = size_of(fit, Channel.FAILURE, np.array([after.failed, 0.0, runs])) if failing else None
-    return Judged(location, found, heavier if tail else None, failures)
+    evidence = max(evidence, tail if tail > _SURE_TAIL else 0.0, after.failing if failing else 0.0)
+    return Judged(location, found, heavier if tail > _SURE_TAIL else None, failures, evidence)
+
+
+def evidence_of(beyond: float) -> float:
+    """How much so many standard errors beyond what is allowed tell, as a log-likelihood: how rare that is in normal
+    noise."""
+    return -math.log(max(math.erfc(beyond / math.sqrt(2)) / 2, 1e-300))
 
 
 def _seasonal(fit: Fit, after: After, improving: bool) -> float:

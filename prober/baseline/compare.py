@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -34,6 +34,9 @@ class Finding(StrEnum):
     UNKNOWN = "not_enough"
 
 
+#: How many rows of a kind may look worse by chance (in normal noise; the margins keep it a tenth of that). Where there
+#: are up to ten of them, whatever is found for one of them counts.
+_BY_CHANCE: Final = 0.2
 #: Findings that make a change look bad, the worst first.
 BAD: Final = (Finding.FAILING, Finding.SLOWER, Finding.HEAVIER_TAIL)
 
@@ -81,6 +84,10 @@ class Row:
     """Of a pool: how many of its series are bad by themselves."""
     vantage: str = ""
     """Of a series: where it was seen from."""
+    evidence: float = 0.0
+    """Of one that got worse: a log-likelihood (see `after.evidence_of`)."""
+    sure: bool = True
+    """That it got worse is more than chance makes of as many rows as there are of its kind."""
 
     @property
     def bad(self) -> bool:
@@ -99,8 +106,8 @@ class Comparison:
 
     @property
     def regressed(self) -> bool:
-        """A layer as a whole got worse, or a part of one, or a series by itself."""
-        return any(row.bad for rows in (self.layers, *self.parts.values(), self.series) for row in rows)
+        """A layer as a whole got worse, or a part of one, or a series by itself: more than chance makes of so many."""
+        return any(row.bad and row.sure for rows in (self.layers, *self.parts.values(), self.series) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +148,14 @@ def compare(
     for kind, part in _PARTS.items():
         chosen = told if kind == "node" and any(one.key.node for one in told) else whole
         if len({part(one) for one in chosen} - {""}) > 1:
-            parts[kind] = _pools(chosen, part)
-    return Comparison(_pools(whole, lambda _: "all"), parts, tuple(_row(one) for one in told))
+            parts[kind] = _marked(_pools(chosen, part))
+    return Comparison(_marked(_pools(whole, lambda _: "all")), parts, _marked([_row(one) for one in told]))
+
+
+def _marked(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows, those that got worse no further than one of so many does by chance marked as not sure."""
+    enough = math.log(max(len(rows), 1) / _BY_CHANCE)
+    return tuple(replace(row, sure=False) if row.bad and row.evidence < enough else row for row in rows)
 
 
 def _told(before: Sequence[Recording], after: Sequence[Recording], progress: Callable[[int, int], None]) -> list[Told]:
@@ -195,7 +208,7 @@ def _row(one: Told) -> Row:
         str(one.key), one.key.layer, 1, Figures.of(sketch, failed, after.season),
         Figures.of(after.sketch, after.failed), finding, judged.location.size,
         None if judged.tail is None else judged.tail.size, onset, slowest_of(after.starts, after.psi),
-        vantage=one.vantage,
+        vantage=one.vantage, evidence=judged.evidence,
     )  # fmt: skip
 
 
@@ -236,6 +249,7 @@ def _pool(name: str, layer: str, members: Sequence[Told]) -> Row:
         name, layer, len(members), was, now, finding, pooled.size,
         _middle([row.tail for row in rows if row.tail is not None]),
         onset, slowest_of(pooled.starts, pooled.shifts), regressed=bad,
+        evidence=max([pooled.evidence, *(row.evidence for row in rows if row.finding is finding)]),
     )  # fmt: skip
 
 

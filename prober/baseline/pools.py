@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prober.baseline.after import DRIFT, SURE, After
+from prober.baseline.after import DRIFT, SURE, After, evidence_of
 from prober.baseline.channels import margins_of
 from prober.baseline.fit import Fit
 from prober.baseline.groups import Group, Learned, Pool, error, hourly_of, margin, weights_of
@@ -32,6 +32,8 @@ class Pooled:
     starts: Floats
     shifts: Floats
     """Log seconds, of shape (hours,)."""
+    evidence: float = 0.0
+    """That it is slower: see `evidence_of`."""
 
 
 def pool_of(members: Sequence[tuple[Fit, After]]) -> Pooled:
@@ -53,10 +55,14 @@ def pool_of(members: Sequence[tuple[Fit, After]]) -> Pooled:
     shift = float(np.average(pooled, weights=blocks))
     wrong = error(learned, float(blocks.sum()))
     size = Size(*(math.exp(shift + by * Z * wrong) for by in (0, -1, 1)))
-    return Pooled(size, _way(members, learned, shift, wrong, starts), starts, pooled)
+    way, beyond = _way(members, learned, shift, wrong, starts)
+    return Pooled(size, way, starts, pooled, evidence_of(beyond) if way > 0 else 0.0)
 
 
-def _way(members: Sequence[tuple[Fit, After]], learned: Learned, shift: float, wrong: float, starts: Floats) -> int:
+def _way(
+    members: Sequence[tuple[Fit, After]], learned: Learned, shift: float, wrong: float, starts: Floats
+) -> tuple[int, float]:
+    """Which way it went, and by how many standard errors beyond what is allowed."""
     share = float(weekend(starts).mean())
     alone = len(members) < _SEVERAL
     base = float(np.mean([margins_of(fit)[0] for fit, _ in members])) if alone else margin(learned)
@@ -65,6 +71,7 @@ def _way(members: Sequence[tuple[Fit, After]], learned: Learned, shift: float, w
             weight * fit.season.margin(day, improving=improving)
             for fit, _ in members for day, weight in ((True, share), (False, 1 - share))
         ]) * 2  # fmt: skip
-        if sign * shift - base - seasonal - (DRIFT if alone else _DRIFT) > SURE * wrong:
-            return sign
-    return 0
+        beyond = float(sign * shift - base - seasonal - (DRIFT if alone else _DRIFT)) / wrong
+        if beyond > SURE:
+            return sign, beyond
+    return 0, 0.0

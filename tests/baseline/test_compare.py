@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prober.baseline.compare import Comparison, Finding, Row, compare
+from prober.baseline.compare import Comparison, Figures, Finding, Row, _marked, compare
 from prober.baseline.sketch import Floats
 from prober.baseline.values import BLOCKS, HOUR, Hour, Origin, Recording, SeriesKey
 from tests.baseline.made import DAY, KEY, MONDAY, hours, latencies
@@ -143,3 +143,24 @@ def test_a_series_without_a_latency_in_the_later_recording_is_unknown() -> None:
     empty = {key: (Hour(LATER, BEFORE.series[key][0].sketch.empty(), {"timeout": 240}),) for key in KEYS}
     found = compare([BEFORE], [replace(BEFORE, label="after", series=empty)])
     assert {row.why for row in found.series} == {"no latency in the later recording"}
+
+
+def test_one_of_many_that_looks_worse_no_further_than_chance_makes_it_is_no_regression() -> None:
+    figures = Figures(0.001, 0.002, 0.0, 1000)
+    bad = Row("a", "tcp", 1, figures, figures, Finding.SLOWER, evidence=4.1)
+    others = [replace(bad, finding=Finding.SAME, evidence=0.0)] * 499
+    for rows, sure in (([bad], True), ([bad, *others[:9]], True), ([bad, *others], False)):
+        series = _marked(rows)
+        assert series[0].sure is sure
+        assert Comparison((), {}, series).regressed is sure
+    assert Comparison((), {}, _marked([replace(bad, evidence=9.0), *others])).regressed
+
+
+def test_a_change_of_one_series_is_sure_and_of_more_evidence_the_larger_it_is() -> None:
+    def evidence(by: float) -> float:
+        found = against(change=slower(by, lambda key, _: key == KEYS[0]))
+        (row,) = [row for row in found.series if row.bad]
+        assert row.sure
+        return row.evidence
+
+    assert 4.0 < evidence(1.1) < evidence(1.3)

@@ -221,7 +221,7 @@ WINDOW = ("--from", "2026-01-05T00:00Z", "--to", "2026-01-07T00:00Z")
 LATER = ("--from", AT, "--to", "2026-01-07T12:00Z")
 #: What a comparison of the two says of it.
 FOUND = re.compile(
-    r"^✗ tls 1[789] % slower on path ingress over ipv6 \(2 of 8 series\), since 7 Jan 02:00\.$", re.MULTILINE
+    r"^✗ tls 1[789] % slower over path ingress by ipv6 \(2 of 8 series\), since 7 Jan 02:00\.$", re.MULTILINE
 )
 Said = tuple[int, str, str]
 

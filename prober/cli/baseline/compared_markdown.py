@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from prober.baseline.compare import Row
 from prober.cli.baseline.moments import length
-from prober.cli.baseline.notes import left_out, next_steps
+from prober.cli.baseline.notes import by_chance, left_out, next_steps
 from prober.cli.baseline.report import Report
 from prober.cli.baseline.rows import HEAD, told_row
 from prober.cli.baseline.sentences import climbing, improved, named, sentences, worst_first
@@ -49,7 +49,7 @@ def _lines(report: Report) -> Iterator[str]:
             yield from _table(f"layer, {kind}", [(f"{row.layer}, {row.name}", row) for row in rows])
     yield ""
     yield from _sides(report.before, report.after)
-    for notes in (left_out(report), next_steps(report)):
+    for notes in (by_chance(report), left_out(report), next_steps(report)):
         if notes:
             yield ""
         yield from (f"- {_safe(note)}" for note in notes)
@@ -61,7 +61,7 @@ def _table(what: str, rows: Sequence[tuple[str, Row]]) -> Iterator[str]:
     yield f"|---|{'---:|' * 4}---|---|---|"
     for name, row in rows:
         told = told_row(row, _when)
-        worse = [f"**{told.verdict}**" if row.bad else told.verdict, told.since, told.slowest]
+        worse = [f"**{told.verdict}**" if row.bad and row.sure else told.verdict, told.since, told.slowest]
         yield f"| {' | '.join([_safe(name), *told[:4], *worse])} |"
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from prober.baseline.compare import Finding, Row
 from prober.cli.baseline.moments import length, told, told_hour, told_span, told_zone
-from prober.cli.baseline.notes import left_out, next_steps
+from prober.cli.baseline.notes import by_chance, left_out, next_steps
 from prober.cli.baseline.report import Report
 from prober.cli.baseline.rows import HEAD, told_row
 from prober.cli.baseline.sentences import climbing, improved, named, sentences, worst_first
 from prober.cli.baseline.sides import Side
 from prober.cli.columns import fitted
-from prober.cli.screen import DIM, RESULT_STYLES, SIGNS, Part, Screen
+from prober.cli.screen import ADVICE_SIGN, ADVICE_STYLE, DIM, RESULT_STYLES, SIGNS, Part, Screen
 from prober.reasons import Result
 
 _GOOD, _BAD = RESULT_STYLES[Result.OK], RESULT_STYLES[Result.FAILED]
@@ -37,7 +37,8 @@ def tell(screen: Screen, report: Report) -> None:
             _table(screen, f"by {kind}", list(_named(report, kind)))
     screen.line()
     _found(screen, report)
-    for label, notes in (("left out", left_out(report)), ("next", next_steps(report))):
+    notes_of = (("by chance", by_chance(report)), ("left out", left_out(report)), ("next", next_steps(report)))
+    for label, notes in notes_of:
         for note in notes:
             screen.paragraph(label, note)
             label = ""
@@ -81,7 +82,7 @@ def _table(screen: Screen, what: str, rows: Sequence[tuple[str, Row]]) -> None:
 
 def _sign(row: Row) -> Part:
     if row.bad:
-        return SIGNS[Result.FAILED], _BAD
+        return (SIGNS[Result.FAILED], _BAD) if row.sure else (ADVICE_SIGN, ADVICE_STYLE)
     if row.finding is Finding.UNKNOWN:
         return SIGNS[Result.SKIPPED], DIM
     return SIGNS[Result.OK], _GOOD if row.finding is Finding.FASTER else ""

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from prober.baseline.compare import Finding
 from prober.baseline.labels import NOW
 from prober.cli.baseline.report import Report
-from prober.cli.baseline.sentences import Sentence, improved, sentences
+from prober.cli.baseline.sentences import Sentence, improved, named, sentences, worst_first
 
+#: Series that are named.
+_NAMED = 3
 #: Kinds of parts to look at, the most telling first.
 _DRILL = ("node", "zone", "path", "family", "target", "vantage")
 
@@ -25,6 +27,17 @@ def left_out(report: Report) -> list[str]:
     if new:
         found.append(f"{_series(new)} only in {report.after.name}")
     return found
+
+
+def by_chance(report: Report) -> list[str]:
+    """Series that look worse, but no further than some of so many do when nothing has happened."""
+    rows = [row for row in worst_first(report.comparison.series) if row.bad and not row.sure]
+    if not rows:
+        return []
+    whole, names = len(report.comparison.series), named(report.comparison, rows)
+    listed = ", ".join(f"{row.layer} {name}" for row, name in zip(rows[:_NAMED], names, strict=False))
+    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    return [f"{len(rows)} of {whole} series look worse, no further than some of so many always do: {listed}{more}"]
 
 
 def changed_about(report: Report) -> list[tuple[str, str, str]]:

@@ -36,7 +36,7 @@ class Told(NamedTuple):
 
 def told_row(row: Row, when: Callable[[float], str]) -> Told:
     """The columns of `row`: medians, p99 where the tail is what changed, and shares of runs where failures are."""
-    verdict = VERDICTS[row.finding]
+    verdict = VERDICTS[row.finding] + ("" if row.sure else "?")
     since = NOTHING if row.onset is None else when(row.onset)
     slowest = NOTHING if row.slowest is None else when(row.slowest[0])
     if row.finding is Finding.FAILING:

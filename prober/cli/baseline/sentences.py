@@ -8,20 +8,9 @@ from statistics import median
 from typing import Final
 
 from prober.baseline.compare import BAD, Comparison, Finding, Row
+from prober.baseline.sentences import listed, percent, value_words
 from prober.cli.baseline.kept import height
-from prober.units import human_change, human_seconds, human_share
-
-#: Names that a sentence lists.
-_LISTED = 3
-#: How a part is said: of one, and of several.
-_PLACES: Final[Mapping[str, tuple[str, str]]] = {
-    "path": ("on path", "on paths"),
-    "family": ("over", "over"),
-    "target": ("of target", "of targets"),
-    "node": ("on node", "on nodes"),
-    "zone": ("in zone", "in zones"),
-    "vantage": ("seen from", "seen from"),
-}
+from prober.units import human_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +34,12 @@ def climbing(rows: Sequence[Row]) -> list[Row]:
 
 
 def worst_first(rows: Sequence[Row]) -> list[Row]:
-    """Bad ones first, each kind of them by size; then the others in the order of layers."""
-    return sorted(climbing(rows), key=lambda row: (_rank(row.finding), -_size(row) if row.bad else 0.0))
+    """Bad ones first, each kind of them by size; then those that chance explains, then all others by layer."""
+
+    def place(row: Row) -> tuple[int, float]:
+        return (_rank(row.finding) if row.sure else len(BAD), -_size(row) if row.bad else 0.0)
+
+    return sorted(climbing(rows), key=place)
 
 
 def sentences(comparison: Comparison) -> list[Sentence]:
@@ -75,7 +68,7 @@ def _found(comparison: Comparison, findings: Sequence[Finding]) -> Iterator[Sent
 
 def _sentence(comparison: Comparison, finding: Finding, layer: str) -> Sentence | None:
     def of(rows: Sequence[Row]) -> list[Row]:
-        return [row for row in rows if row.layer == layer and row.finding is finding]
+        return [row for row in rows if row.layer == layer and row.finding is finding and (row.sure or not row.bad)]
 
     series = of(comparison.series)
     whole = of(comparison.layers)
@@ -87,7 +80,7 @@ def _sentence(comparison: Comparison, finding: Finding, layer: str) -> Sentence 
     size = median(_size(row) for row in told)
     onsets = [row.onset for row in (whole or pooled or series) if row.onset is not None]
     places = _places(comparison, layer, parts) if pooled else {}
-    where = " ".join(places.values()) if pooled else f"on {_listed(named(comparison, series))}"
+    where = " ".join(places.values()) if pooled else f"on {listed(named(comparison, series))}"
     known = [row for row in comparison.series if row.layer == layer and row.change is not None]
     share = f"({len(series)} of {len(known)} series)" if pooled and series else ""
     says = " ".join(part for part in (layer, _HOW[finding](told, size), where, share) if part)
@@ -104,18 +97,8 @@ def _places(comparison: Comparison, layer: str, bad: Mapping[str, Sequence[Row]]
         if not 0 < len(names) < len(known) or names in said:
             continue
         said.add(names)
-        one, several = _PLACES[kind]
-        if len(names) > _LISTED:
-            found[kind] = f"{several} {len(names)} of {len(known)}" if several != one else f"{one} {_listed(names)}"
-        else:
-            found[kind] = f"{one if len(names) == 1 else several} {_listed(names)}"
+        found[kind] = f"seen from {listed(names)}" if kind == "vantage" else value_words(kind, names)
     return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`, `a, b, c and 4 more`."""
-    shown = [*names[:_LISTED], *([f"{len(names) - _LISTED} more"] if len(names) > _LISTED else [])]
-    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
 
 
 def _size(row: Row) -> float:
@@ -127,30 +110,26 @@ def _size(row: Row) -> float:
 
 
 def _rank(finding: Finding) -> int:
-    order = (*BAD, Finding.FASTER, Finding.SAME, Finding.UNKNOWN)
+    order = (*BAD, None, Finding.FASTER, Finding.SAME, Finding.UNKNOWN)
     return order.index(finding)
 
 
 def _failing(rows: Sequence[Row], _size: float) -> str:
     was, now = (sum(side.failed * side.runs for side in sides) / max(sum(side.runs for side in sides), 1)
                 for sides in ([row.was for row in rows], [row.now for row in rows]))  # fmt: skip
-    return f"fails in {human_share(now)} of the runs (it was {human_share(was)})"
+    return f"fails in {percent(now)} of the runs (it was {percent(was)})"
 
 
 def _slower(_rows: Sequence[Row], size: float) -> str:
-    return f"{_percent(size)} slower"
+    return f"{percent(abs(size - 1))} slower"
 
 
 def _tail(rows: Sequence[Row], size: float) -> str:
-    return f"has a p99 {_percent(size)} higher ({human_seconds(median(row.now.p99 for row in rows))})"
+    return f"has a p99 {percent(abs(size - 1))} higher ({human_seconds(median(row.now.p99 for row in rows))})"
 
 
 def _faster(_rows: Sequence[Row], size: float) -> str:
-    return f"{_percent(size)} faster"
-
-
-def _percent(ratio: float) -> str:
-    return human_change(ratio).lstrip("+-")
+    return f"{percent(abs(size - 1))} faster"
 
 
 _HOW: Final[Mapping[Finding, Callable[[Sequence[Row], float], str]]] = {

@@ -17,7 +17,7 @@ from prober.cli.baseline.compare import report_of
 from prober.cli.baseline.compared_json import as_json
 from prober.cli.baseline.compared_markdown import as_markdown
 from prober.cli.baseline.compared_text import tell
-from prober.cli.baseline.notes import left_out, next_steps
+from prober.cli.baseline.notes import by_chance, left_out, next_steps
 from prober.cli.baseline.report import Report
 from prober.cli.baseline.sentences import improved, sentences
 from prober.cli.baseline.sides import Side
@@ -146,7 +146,7 @@ def test_every_kind_of_part_that_tells_some_from_others_is_named() -> None:
         target=(row("a", SLOW, 1.2), row("b", SLOW, 1.2), row("c", SAME)),
         zone=(row("eu-1a", SLOW, 1.2), row("eu-1b", SLOW, 1.2)),
     )
-    assert some == ["tls 20 % slower on path ingress over ipv6 of targets a and b"]
+    assert some == ["tls 20 % slower over path ingress by ipv6 to a and b"]
 
 
 def test_nodes_that_are_the_vantages_are_named_once() -> None:
@@ -154,9 +154,9 @@ def test_nodes_that_are_the_vantages_are_named_once() -> None:
     assert said(row("all", SAME), node=names, vantage=names) == ["tls 20 % slower on node node-a"]
 
 
-def test_many_parts_are_counted_rather_than_listed() -> None:
+def test_many_parts_are_not_all_listed() -> None:
     nodes = tuple(row(f"n{number}", SLOW if number < 5 else SAME, 1.2) for number in range(9))
-    assert said(row("all", SAME), node=nodes) == ["tls 20 % slower on nodes 5 of 9"]
+    assert said(row("all", SAME), node=nodes) == ["tls 20 % slower on nodes n0, n1, n2 and 2 more"]
 
 
 def test_series_that_are_alone_are_named_with_the_vantages_where_there_are_several() -> None:
@@ -172,7 +172,7 @@ def test_the_worst_comes_first_failures_before_anything_slow() -> None:
     failed = replace(row("all", Finding.FAILING, layer="http"), now=replace(FIGURES, failed=0.03))
     tail = row("all", Finding.HEAVIER_TAIL, layer="dns", tail=Size(1.9, 1.5, 2.4))
     assert said(row("all", SLOW, 1.1, "tcp"), tail, row("all", SLOW, 1.4), failed) == [
-        "http fails in 3.0 % of the runs (it was 0 %)",
+        "http fails in 3 % of the runs (it was 0 %)",
         "tls 40 % slower",
         "tcp 10 % slower",
         "dns has a p99 90 % higher (20.0 ms)",
@@ -183,6 +183,21 @@ def test_what_got_faster_is_told_apart() -> None:
     faster = Comparison((row("all", Finding.FASTER, 0.8),), {}, ())
     assert sentences(faster) == []
     assert [one.says for one in improved(faster)] == ["tls 20 % faster"]
+
+
+def test_what_chance_makes_of_many_series_is_told_apart_and_is_no_regression() -> None:
+    report = reports()["same"]
+    odd = replace(report.comparison.series[0], finding=SLOW, sure=False)
+    told = replace(
+        report, by=("series",), comparison=replace(report.comparison, series=(odd, *report.comparison.series[1:]))
+    )
+    assert not told.comparison.regressed
+    (note,) = by_chance(told)
+    assert note.startswith("1 of 24 series look worse, no further than some of so many always do: http web/web-api/")
+    text = shown(told, "text")
+    assert "✓ Nothing is worse.\n" in text
+    assert "○ http web/web-api/ingress/ipv4 from node-a\n" in text
+    assert " slower?" in text
 
 
 def test_what_was_not_compared_is_told_with_its_reason() -> None:
