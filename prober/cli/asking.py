@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 DEFAULT_URL = "http://127.0.0.1:9790"
-_PIECE = 65536
 
 
 def http_url(text: str) -> str:
@@ -41,10 +40,6 @@ class Refused(Exception):
         self.status, self.told = status, told
 
 
-def _deaf(_read: int, _whole: int | None) -> None:
-    """Nobody wants to know how far it is."""
-
-
 def ask(
     url: str,
     path: str,
@@ -53,10 +48,8 @@ def ask(
     body: bytes | None = None,
     content: str = "application/json",
     timeout: float,
-    heard: Callable[[int, int | None], None] = _deaf,
 ) -> bytes:
-    """What the prober at `url` answers to `path`. `timeout` in seconds, of each step; `heard` is told how many bytes
-    have come and of how many, where that is known.
+    """What the prober at `url` answers to `path`. `timeout` in seconds, of each step.
 
     NoAnswer: nobody answers there. Refused: a status other than 2xx.
     """
@@ -66,7 +59,7 @@ def ask(
     try:
         request = Request(address, body, headers, method=method)  # noqa: S310 - `http_url` has looked at the scheme
         with opener.open(request, timeout=timeout) as answer:
-            return _read(answer, heard)
+            return bytes(answer.read())
     except HTTPError as error:
         with error:
             raise _refused(error) from None
@@ -77,18 +70,6 @@ def ask(
 def address_of(url: str, path: str) -> str:
     """Of a path of the API at `url`."""
     return f"{url.rstrip('/')}{path}"
-
-
-def _read(answer: HTTPResponse, heard: Callable[[int, int | None], None]) -> bytes:
-    length = answer.headers.get("Content-Length")
-    whole = int(length) if length is not None and length.isdigit() else None
-    read = bytearray()
-    while piece := answer.read(_PIECE):
-        read += piece
-        heard(len(read), whole)
-    if whole is not None and len(read) < whole:
-        raise HTTPException(f"the answer ends after {len(read)} of {whole} bytes")
-    return bytes(read)
 
 
 def _refused(error: HTTPError) -> Refused:

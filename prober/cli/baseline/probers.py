@@ -49,11 +49,13 @@ class Kept:
     def of(cls, told: Mapping[str, Any]) -> Kept:
         """From the API's JSON. KeyError, TypeError, ValueError: it is something else."""
         origin = told["origin"]
+        about = {str(key): str(value) for key, value in (origin.get("about") or {}).items()}
+        if not all(map(str.isprintable, (told["label"], origin["vantage"], *about, *about.values()))):
+            raise ValueError("control characters")
         since, until, recorded_at = (from_rfc3339(told[name]) for name in ("since", "until", "recorded_at"))
         return cls(
             str(told["label"]), int(told["version"]), since, until, recorded_at, int(told["series"]),
-            int(told["active"]), str(origin["vantage"]),
-            {str(key): str(value) for key, value in (origin.get("about") or {}).items()},
+            int(told["active"]), str(origin["vantage"]), about,
         )  # fmt: skip
 
 

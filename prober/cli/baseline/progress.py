@@ -10,7 +10,7 @@ from typing import TypeVar
 from prober.cli.screen import Screen
 
 T = TypeVar("T")
-#: Of fewer no bar is drawn.
+#: Of fewer there is no share that is done.
 _FEW = 2
 
 
@@ -24,7 +24,7 @@ def steps(things: Sequence[T], what: str) -> Iterator[T]:
 
 @contextmanager
 def bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar to be told how many of how many are done; of two and more."""
+    """A bar to be told how many of how many are done; until then, and of one alone, it says that something goes on."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     screen = Screen(sys.stderr)
@@ -32,10 +32,11 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=screen.console, transient=True, disable=not screen.live,
     )  # fmt: skip
-    task = progress.add_task(what, total=None, visible=False)
+    task = progress.add_task(what, total=None)
 
     def moved(done: int, whole: int) -> None:
-        progress.update(task, completed=done, total=whole, visible=whole >= _FEW)
+        if whole >= _FEW:
+            progress.update(task, completed=done, total=whole)
 
     with progress:
         yield moved

@@ -25,8 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `prober baseline record`."""
     parser.epilog = MOMENTS
     parser.add_argument("--label", type=_label, required=True, metavar="LABEL", help="its name: cilium-1.17.3")
-    add_window(parser, "the window (default: the last two days, or a week where so much was measured)")
-    parser.add_argument("--about", type=pair, nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+    add_window(parser, "the window (default: the last 48 h)")
+    parser.add_argument("--about", type=_about, nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                         help="what ran then: cni=cilium-1.17.3 kernel=6.12.8")  # fmt: skip
     add_output(parser)
     add_probers(parser)
@@ -58,6 +58,12 @@ def _label(text: str) -> str:
         return checked_label(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _about(text: str) -> tuple[str, str]:
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} has control characters")
+    return pair(text)
 
 
 def _as_json(prober: Prober, recorded: Recorded | NotRecorded) -> dict[str, object]:

@@ -53,6 +53,6 @@ class Report:
     def rows_by(self) -> list[tuple[str, str]]:
         """The kinds that were asked for, and what there is to say of each that has no rows: "" of others."""
         return [
-            (kind, "" if kind == "series" or kind in self.comparison.parts else f"there are no several {kind}s")
+            (kind, "" if kind == "series" or kind in self.comparison.parts else f"all series are of one {kind}")
             for kind in dict.fromkeys(self.by)
         ]

@@ -67,6 +67,8 @@ def side_of(text: str, probers: Sequence[Prober], since: float | None = None, un
     """
     if is_file(text):
         recordings = from_file(Path(text))
+        if any(one.label == NOW for one in recordings):  # windows of several files are told apart by their names
+            return Side(Path(text).name, recordings)
     elif text == NOW:
         return window_of(NOW, probers, since, until)
     else:

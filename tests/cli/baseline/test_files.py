@@ -45,6 +45,13 @@ def test_an_export_has_a_name_and_writes_over_nothing_unasked(
     assert [path.name for path in tmp_path.iterdir()] == [written.name]
 
 
+def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing_behind(look: Ask, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    code, _, err = look("export", "cilium-1.17.3", "-f", str(tmp_path / "taken"))
+    assert (code, err) == (2, f"prober: {tmp_path / 'taken'} can't be written: Is a directory\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
 def test_an_export_goes_to_stdout_and_nothing_else_does(
     known: list[Kept], capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from prober.baseline.values import Recording
 from prober.cli.main import main
+from prober.reasons import Family
 from tests.support.baselines import KEYS, LATER, WINDOW, Ask, Kept, measured, probing
+from tests.support.threaded import serve
 
 
 def test_a_baseline_is_recorded_at_every_vantage(ask: Ask) -> None:
@@ -52,6 +56,7 @@ def test_a_window_that_is_refused_is_exit_code_2_with_the_probers_words(ask: Ask
         (("record", "--label", "now"), 'the label "now" means what is measured now'),
         (("record", "--label", "x", "--from", "later"), "argument --from: 'later' is not a moment: write 2026-"),
         (("record", "--label", "x", "--from", "-2h", "--to", "-3h"), "--from is not before --to"),
+        (("record", "--label", "x", "--about", "cni=\x1b[31m"), "'cni=\\x1b[31m' has control characters"),
         (("record", "--label", "x", "--about", "kernel"), "argument --about: 'kernel' is not key=value"),
         (("compare",), "compare what? A label, two of them, or --at T"),
         (("compare", "now"), "now comes second"),
@@ -142,3 +147,50 @@ def test_now_can_be_shown_and_what_is_too_short_to_be_a_baseline_says_so(ask: As
     code, out, _ = ask("show", "now", *LATER, only=probers[:1])
     assert code == 0
     assert "no baseline for 8 series: 10.0 h were measured, a baseline needs 24 h" in out
+
+
+def answering(body: bytes, promised: int | None = None) -> Callable[[socket.socket], None]:
+    """Whoever asks gets this, of which so many bytes were promised."""
+
+    def talk(sock: socket.socket) -> None:
+        sock.recv(65536)
+        length = len(body) if promised is None else promised
+        sock.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n".encode() + body)
+
+    return talk
+
+
+EVIL = {
+    "label": "a\x1b[2J", "version": 1, "since": "2026-01-05T00:00:00Z", "until": "2026-01-07T00:00:00Z", "active": 0,
+    "recorded_at": "2026-01-07T00:00:00Z", "series": 1, "origin": {"vantage": "node-a"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        answering(b"hello"),
+        answering(b"[]"),
+        answering(b'{"baselines": [{}]}'),
+        answering(b'{"baselines": []}', 1000),
+        answering(json.dumps({"baselines": [EVIL]}).encode()),
+        lambda sock: sock.close(),
+    ],
+)
+def test_what_is_no_answer_of_a_prober_is_not_taken_for_one(
+    talk: Callable[[socket.socket], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve(Family.IPV4, talk) as port:
+        assert main(["baseline", "list", "--url", f"http://127.0.0.1:{port}"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"prober: no prober answers at http://127.0.0.1:{port}/api/v1/baselines: ")
+    assert "\x1b" not in said.err
+
+
+def test_an_export_that_is_none_is_written_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serve(Family.IPV4, answering(b"not a baseline")) as port:
+        words = ["export", "now", "-f", str(tmp_path / "x.baseline"), "--url", f"http://127.0.0.1:{port}"]
+        assert main(["baseline", *words]) == 2
+    assert "what it exports is no baseline: line 1: " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
