@@ -10,7 +10,7 @@ from prober.cli.baseline.kept import as_json
 from prober.cli.baseline.moments import length, told_span, told_zone
 from prober.cli.baseline.options import add_output, add_probers, probers_of
 from prober.cli.baseline.probers import Kept, Prober, each
-from prober.cli.columns import aligned
+from prober.cli.columns import fitted
 from prober.cli.exits import OK
 from prober.cli.machine import emit
 from prober.cli.screen import DIM, Screen
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _table(screen: Screen, listed: list[Kept]) -> None:
     """A line for each, and one with what ran then."""
-    lines = aligned([_HEAD, *map(_row, listed)], left=(0, 2, 3))
+    lines = fitted([_HEAD, *map(_row, listed)], screen.width, left=(0, 2, 3), dropped=(4,))
     screen.line((lines[0], DIM))
     for line, kept in zip(lines[1:], listed, strict=True):
         screen.line((line, "bold" if kept.active else ""))

@@ -49,9 +49,9 @@ def _is_clock(text: str) -> bool:
     return ":" in text and "-" not in text
 
 
-def told(at: float, *, year: bool = False) -> str:
-    """`26 Nov 14:20`, local time; with the year where that is wanted."""
-    return f"{_local(at):{'%-d %b %Y %H:%M' if year else '%-d %b %H:%M'}}"
+def told(at: float) -> str:
+    """`26 Nov 14:20`, local time."""
+    return f"{_local(at):%-d %b %H:%M}"
 
 
 def told_hour(at: float) -> str:
@@ -60,9 +60,10 @@ def told_hour(at: float) -> str:
 
 
 def told_span(since: float, until: float) -> str:
-    """`24 Nov 14:20 – 26 Nov 14:20`, local time, with years where it is not of this one."""
-    year = not _local(since).year == _local(until).year == datetime.now(UTC).astimezone().year
-    return f"{told(since, year=year)} – {told(until, year=year)}"
+    """`24 Nov 14:20 – 26 Nov 14:20 2026`, local time; the year of each where they have two."""
+    years = [f"{_local(at):%Y}" for at in (since, until)]
+    first = "" if years[0] == years[1] else f" {years[0]}"
+    return f"{told(since)}{first} – {told(until)} {years[1]}"
 
 
 def told_zone(at: float) -> str:

@@ -42,8 +42,8 @@ def test_where_nothing_changed_the_exit_code_is_0(look: Ask) -> None:
 def test_before_and_after_a_moment_need_no_baseline(look: Ask) -> None:
     code, out, _ = look("compare", "--at", AT)
     assert code == 1
-    assert "before  until 7 Jan 02:00 UTC at 2 vantages\n        5 Jan 00:00 – 7 Jan 02:00 UTC (2 days)\n" in out
-    assert "after   since 7 Jan 02:00 UTC at 2 vantages\n        7 Jan 02:00 – 7 Jan 12:00 UTC (10 h)\n" in out
+    assert "before  until 7 Jan 02:00 UTC at 2 vantages\n        5 Jan 00:00 – 7 Jan 02:00 2026 UTC (2 days)\n" in out
+    assert "after   since 7 Jan 02:00 UTC at 2 vantages\n        7 Jan 02:00 – 7 Jan 12:00 2026 UTC (10 h)\n" in out
 
 
 def test_what_lies_between_the_begin_and_the_end_of_a_change_counts_for_neither_side(look: Ask) -> None:

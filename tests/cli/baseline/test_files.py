@@ -18,7 +18,7 @@ def test_files_are_compared_without_any_prober(look: Ask, tmp_path: Path) -> Non
     assert look("export", "cilium-1.17.3", "-f", str(old))[0] == 0
     code, out, err = look("export", "now", *LATER, "-f", str(new))
     assert (code, out) == (0, "")
-    assert err.startswith(f"{new}: 8 series of node-a, 7 Jan 02:00 – 7 Jan 12:00 (10 h), 8 series of node-b, ")
+    assert err.startswith(f"{new}: 8 series of node-a, 7 Jan 02:00 – 7 Jan 12:00 2026 (10 h), 8 series of node-b, ")
     code, out, _ = look("compare", str(old), str(new), only=[])
     assert code == 1
     assert FOUND.search(out)

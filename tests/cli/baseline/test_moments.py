@@ -62,8 +62,9 @@ def test_times_are_told_as_they_are_here_with_their_zone() -> None:
     assert told_zone(parsed("2026-07-01T00:00Z", NOW)) == "UTC+02:00"
 
 
-def test_a_span_of_another_year_says_which() -> None:
-    assert told_span(0, 86400) == "1 Jan 1970 01:00 – 2 Jan 1970 01:00"
+def test_a_span_says_of_which_year_it_is() -> None:
+    assert told_span(0, 86400) == "1 Jan 01:00 – 2 Jan 01:00 1970"
+    assert told_span(-86400, 86400) == "31 Dec 01:00 1969 – 2 Jan 01:00 1970"
 
 
 def test_a_place_on_utc_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def test_a_baseline_is_recorded_at_every_vantage(ask: Ask) -> None:
     assert (code, err) == (0, "")
     assert out.startswith(
         "✓ cilium-1.17.3 v1 at node-a\n"
-        "  window     5 Jan 00:00 – 7 Jan 00:00 UTC (2 days)\n"
+        "  window     5 Jan 00:00 – 7 Jan 00:00 2026 UTC (2 days)\n"
         "  series     8, active for all of them\n"
         "  about      cni cilium 1.17.3, kernel 6.12.8, ticket 42, why upgrade\n"
         "✓ cilium-1.17.3 v1 at node-b\n"
@@ -88,12 +88,12 @@ def test_the_list_has_every_baseline_of_every_vantage(ask: Ask) -> None:
     code, out, err = ask("list")
     assert (code, err) == (0, "")
     assert out.splitlines()[:6] == [
-        "label          version  vantage  from – to                  length  series  active",
-        "cilium-1.17.3        1  node-a   5 Jan 00:00 – 7 Jan 00:00  2 days       8     all",
+        "label          version  vantage  from – to                       length  series  active",
+        "cilium-1.17.3        1  node-a   5 Jan 00:00 – 7 Jan 00:00 2026  2 days       8     all",
         "  cni cilium 1.17.3, kernel 6.12.8",
-        "cilium-1.17.3        2  node-a   5 Jan 12:00 – 7 Jan 00:00    36 h       8      no",
+        "cilium-1.17.3        2  node-a   5 Jan 12:00 – 7 Jan 00:00 2026    36 h       8      no",
         "  cni cilium 1.17.3, kernel 6.12.8",
-        "cilium-1.17.3        1  node-b   5 Jan 00:00 – 7 Jan 00:00  2 days       8     all",
+        "cilium-1.17.3        1  node-b   5 Jan 00:00 – 7 Jan 00:00 2026  2 days       8     all",
     ]
     listed = json.loads(ask("list", "-o", "json")[1])["baselines"]
     assert [(one["version"], one["vantage"], one["active"]) for one in listed] == [
@@ -130,7 +130,7 @@ def test_figures_are_shown_by_layer_and_path_or_by_series(look: Ask, known: list
     lines = out.splitlines()
     assert lines[:4] == [
         "cilium-1.17.3 v1 at node-a  zone eu-1a, region eu-1",
-        "  window     5 Jan 00:00 – 7 Jan 00:00 UTC, 2 days",
+        "  window     5 Jan 00:00 – 7 Jan 00:00 2026 UTC, 2 days",
         "  recorded   7 Jan 12:00, 8 series",
         "  about      cni cilium 1.17.3, kernel 6.12.8",
     ]
