@@ -47,7 +47,7 @@ def grouped(asked: tuple[int, int, int, bool]) -> Grouped:
     for number in range(count):
         block = joined(prepared, number, int(start) + number * BLOCK)
         held = block.held(SIZE)
-        shifts = scorer.shifts(block, held)[:, 0]
+        shifts = scorer.score(block, held, np.zeros(SIZE))[0][:, 0]
         bank.end_block(block.start, {row: float(shifts[row]) for row in members if held[row] > 0})
         now = any(key.direction is Direction.REGRESSED for key in bank.alarms)
         if now and not firing:

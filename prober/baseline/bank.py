@@ -30,7 +30,7 @@ from prober.baseline.excursions import Excursions
 from prober.baseline.fit import Fit
 from prober.baseline.response import MARKS
 from prober.baseline.scores import Block, Scorer
-from prober.baseline.season import weekend
+from prober.baseline.season import is_weekend
 from prober.baseline.sizes import Sized, size_of, tail_of
 from prober.baseline.sketch import Bools, Floats, Ints
 from prober.baseline.values import BLOCKS, Channel, Direction, Regression, SeriesKey
@@ -115,14 +115,13 @@ class Bank:
         failed = np.zeros(len(self))
         for (row, _), number in block.failed.items():
             failed[row] += number
-        shift = self._scorer.shifts(whole, held)
-        tail = self._scorer.tails(whole, self.state.level)
+        shift, tail, beyond = self._scorer.score(whole, held, self.state.level)
         usual, more = self._rates.T
         scores = np.column_stack([shift, tail, likelihood(failed, now_held, usual, more)])
         enough = held >= LEAST
         self._see(block.start, shift, enough)
-        self._see_others(held, self._scorer.beyond(whole), failed, failed + now_held)
-        at_weekend = int(weekend(np.array([block.start]))[0])
+        self._see_others(held, beyond, failed, failed + now_held)
+        at_weekend = int(is_weekend(block.start))
         step(self.state.sums, scores, self._margins, self._seasonal[:, at_weekend], enough)
         level = self.state.level
         level += np.where(enough, _PACE * (shift.min(axis=1) - level), 0.0)
@@ -150,7 +149,7 @@ class Bank:
     def _with_waiting(self, block: Block) -> Block:
         """The block with what its rows have waited with; rows that still have too little wait on, for an hour at
         most."""
-        whole = block.joined(self._waiting)
+        whole = block.joined(self._waiting) if len(self._waiting.rows) else block
         held = whole.held(len(self))
         short = (held > 0) & (held < LEAST)
         self._waited = np.where(short, self._waited + 1, 0)

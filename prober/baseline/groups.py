@@ -19,7 +19,7 @@ import numpy as np
 from prober.baseline.alarms import AlarmKey, Alarms, Evidence
 from prober.baseline.channels import seasonal_margins
 from prober.baseline.fit import Fit, Noise, level_error, noise_of
-from prober.baseline.season import weekend
+from prober.baseline.season import is_weekend
 from prober.baseline.sizes import Sized, Z
 from prober.baseline.sketch import Bools, Floats
 from prober.baseline.values import BLOCKS, Channel, Direction, Regression, Size
@@ -161,7 +161,7 @@ class GroupBank:
         self.onset[fresh] = start
         self.seen[fresh] = 0.0
         self.seen += np.where(there, np.stack([shift, np.ones_like(shift)]), 0.0).T[:, None, :]
-        at_weekend = int(weekend(np.array([start]))[0])
+        at_weekend = int(is_weekend(start))
         for way, sign in enumerate((1.0, -1.0)):
             allowed = self._margins + self._drift + self._seasonal[:, at_weekend, way]
             gain = np.where(there, np.minimum(sign * shift, _CAP) - allowed, 0.0)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from prober.baseline.fit import Fit
-from prober.baseline.season import waves
+from prober.baseline.season import wave
 from prober.baseline.sketch import BINS, WIDTH, Bools, Floats, Ints, bins_of
+from prober.baseline.values import BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,9 @@ class Scorer:
     """The tables of many fits, one row each, in as little memory as they fit into (2.4 kB a row)."""
 
     def __init__(self, fits: Sequence[Fit]) -> None:
-        self.psi = _stacked([fit.tables.psi for fit in fits])
-        self.rank = _stacked([fit.tables.rank for fit in fits])
-        self.tail = _stacked([fit.tables.tail for fit in fits])
+        self._psi = _stacked([fit.tables.psi for fit in fits])
+        self._rank = _stacked([fit.tables.rank for fit in fits])
+        self._tail = _stacked([fit.tables.tail for fit in fits])
         self._slopes = np.array([(fit.tables.psi_slope, fit.tables.rank_slope) for fit in fits]).reshape(-1, 2)
         self._means = np.array([(fit.psi_mean, fit.rank_mean) for fit in fits]).reshape(-1, 2)
         self._marks = np.array([fit.response.marks for fit in fits]).reshape(len(fits), -1)
@@ -62,46 +63,49 @@ class Scorer:
     @property
     def nbytes(self) -> int:
         """Bytes of all tables."""
-        arrays = (self.psi, self.rank, self.tail, self._slopes, self._means, self._marks, self._season)
+        arrays = (self._psi, self._rank, self._tail, self._slopes, self._means, self._marks, self._season)
         return sum(array.nbytes for array in arrays)
 
-    def shifts(self, block: Block, held: Floats) -> Floats:
-        """The mean shift of each row by psi and by rank (log seconds), of shape (rows, 2); 0 where nothing was held."""
-        at = block.bins - self._seasonal(block)
-        runs = np.maximum(held, 1.0)[:, None]
-        sums = np.stack([self._summed(table, block, at) for table in (self.psi, self.rank)], axis=-1)
-        found: Floats = np.where(held[:, None] > 0, sums / runs / self._slopes - self._means, 0.0)
+    def score(self, block: Block, held: Floats, level: Floats) -> tuple[Floats, Floats, Floats]:
+        """Of each row: the mean shift by psi and by rank (log seconds, 0 where nothing was held), of shape (rows, 2);
+        the summed tail score, as if the whole had not risen to its `level`; and how many latencies lie beyond each mark
+        of the tail, of shape (rows, MARKS). `held` and `level` have the shape (rows,)."""
+        season = self._season @ wave(block.start + BLOCK / 2)
+        places = block.bins - season[block.rows] / WIDTH
+        index, part = _between(block, places)
+        sums = np.empty((len(held), 2))
+        sums[:, 0] = _summed(self._psi, block, index, part, len(held))
+        sums[:, 1] = _summed(self._rank, block, index, part, len(held))
+        shift = sums / np.maximum(held, 1.0)[:, None] / self._slopes - self._means
+        shift[held == 0] = 0.0
+        if (risen := np.maximum(level, 0.0)).any():
+            index, part = _between(block, places - risen[block.rows] / WIDTH)
+        return shift, _summed(self._tail, block, index, part, len(held)), self._beyond(block, places + 0.5)
+
+    def _beyond(self, block: Block, places: Floats) -> Floats:
+        passed = (places[:, None] > self._marks[block.rows]).sum(axis=1)
+        columns = self._marks.shape[1] + 1
+        counted = np.bincount(block.rows * columns + passed, block.counts, len(self._marks) * columns)
+        found: Floats = counted.reshape(-1, columns)[:, :0:-1].cumsum(axis=1)[:, ::-1]
         return found
 
-    def tails(self, block: Block, level: Floats) -> Floats:
-        """The summed tail score of each row; latencies count as if the whole had not risen to its `level`."""
-        at = block.bins - self._seasonal(block) - np.maximum(level, 0.0)[block.rows] / WIDTH
-        return self._summed(self.tail, block, at)
 
-    def beyond(self, block: Block) -> Floats:
-        """How many latencies of each row lie beyond each mark of its tail, of shape (rows, MARKS)."""
-        at = block.bins + 0.5 - self._seasonal(block)
-        return np.stack(
-            [
-                np.bincount(block.rows, block.counts * (at > marks[block.rows]), len(self._marks))
-                for marks in self._marks.T
-            ],
-            axis=-1,
-        )
+def _between(block: Block, places: Floats) -> tuple[Ints, Floats]:
+    """Where in a flat table each entry's place lies, and how far beyond it."""
+    low = np.floor(places)
+    index = block.rows * _STRIDE + np.minimum(np.maximum(low, -1), BINS - 1).astype(np.int64) + 1
+    return index, places - low
 
-    def _seasonal(self, block: Block) -> Floats:
-        """The season of each entry, in bins."""
-        of_rows = self._season @ waves(np.array([block.start + 300.0]))[0]
-        found: Floats = of_rows[block.rows] / WIDTH
-        return found
 
-    def _summed(self, table: Floats, block: Block, at: Floats) -> Floats:
-        whole = np.floor(at).astype(np.int64)
-        part = at - whole
-        low = table[block.rows, np.clip(whole, 0, BINS - 1)]
-        high = table[block.rows, np.clip(whole + 1, 0, BINS - 1)]
-        return np.bincount(block.rows, block.counts * (low * (1 - part) + high * part), len(table))
+def _summed(table: Floats, block: Block, index: Ints, part: Floats, rows: int) -> Floats:
+    low = table[index].astype(np.float64)
+    return np.bincount(block.rows, block.counts * (low + part * (table[index + 1] - low)), rows)
+
+
+#: Of a row in a flat table: its bins, and one more on each side that is like the last.
+_STRIDE = BINS + 2
 
 
 def _stacked(tables: Sequence[Floats]) -> Floats:
-    return np.array(tables, np.float16).reshape(-1, BINS)
+    """The tables one behind another."""
+    return np.pad(np.array(tables, np.float16).reshape(-1, BINS), ((0, 0), (1, 1)), mode="edge").ravel()

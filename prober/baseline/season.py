@@ -6,6 +6,7 @@ recorded. What was not recorded is not guessed: it widens the margin instead (`S
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,17 @@ def weekend(t: Floats) -> Floats:
     """1 on Saturdays and Sundays (UTC), 0 on other days; 1970-01-01 was a Thursday."""
     found: Floats = ((t // _DAY + 3) % 7 >= 5).astype(np.float64)
     return found
+
+
+def wave(t: float) -> Floats:
+    """The row of `waves` at one time, of shape (TERMS,)."""
+    turn = 2 * math.pi * t / _DAY
+    return np.array([math.cos(turn), math.sin(turn), math.cos(2 * turn), math.sin(2 * turn), is_weekend(t)])
+
+
+def is_weekend(t: float) -> bool:
+    """As `weekend`, of one time."""
+    return (t // _DAY + 3) % 7 >= 5
 
 
 @dataclass(frozen=True, slots=True)
