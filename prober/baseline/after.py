@@ -21,7 +21,7 @@ DRIFT = 0.01
 #: Evidence of the tail and of failures that one hour may add at most.
 #: log-likelihoods from which tail and failures count as worse: nobody looks as often as the live sums do.
 _SURE_TAIL = 7.0
-_SURE_FAILING = 7.0
+SURE_FAILING = 7.0
 _HOURS_TAIL = 6.0
 _HOURS_FAILURES = 6.0
 
@@ -73,12 +73,13 @@ def look(fit: Fit, hours: Sequence[Hour]) -> After | None:
     blocks = np.array([max(hour.covered.bit_count(), 1) for hour in met], np.float64)
     return After(
         entries.starts, psi, rank, blocks, tail, beyond, float(np.average(season, weights=blocks)),
-        Sketch.merged(hour.sketch for hour in met), sum(sum(hour.failed.values()) for hour in hours), _failing(fit,
-        hours),
+        Sketch.merged(hour.sketch for hour in met), sum(sum(hour.failed.values()) for hour in hours),
+        failing(fit, hours),
     )  # fmt: skip
 
 
-def _failing(fit: Fit, hours: Sequence[Hour]) -> float:
+def failing(fit: Fit, hours: Sequence[Hour]) -> float:
+    """log-likelihood of more failures in these hours against the usual share, no hour counting for too much."""
     usual, more = np.array(fit.failure_rates())
     failed = np.array([sum(hour.failed.values()) for hour in hours], np.float64)
     held = np.array([hour.sketch.total for hour in hours], np.float64)
@@ -116,10 +117,10 @@ def judge(fit: Fit, after: After) -> Judged:
     location = size_of(fit, Channel.LOCATION, np.array([*(shift * after.length), after.length]))
     heavier = tail_of(fit, after.beyond, after.sketch.total)
     tail = float(np.minimum(after.tail, _HOURS_TAIL * after.blocks / BLOCKS).sum())
-    failing = after.failing > _SURE_FAILING
+    fails = after.failing > SURE_FAILING
     runs = after.sketch.total + after.failed
-    failures = size_of(fit, Channel.FAILURE, np.array([after.failed, 0.0, runs])) if failing else None
-    evidence = max(evidence, tail if tail > _SURE_TAIL else 0.0, after.failing if failing else 0.0)
+    failures = size_of(fit, Channel.FAILURE, np.array([after.failed, 0.0, runs])) if fails else None
+    evidence = max(evidence, tail if tail > _SURE_TAIL else 0.0, after.failing if fails else 0.0)
     return Judged(location, found, heavier if tail > _SURE_TAIL else None, failures, evidence)
 
 

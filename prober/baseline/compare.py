@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from prober.baseline.after import After, Judged, judge, look, onset_of, slowest_of
+from prober.baseline.after import SURE_FAILING, After, Judged, failing, judge, look, onset_of, slowest_of
 from prober.baseline.fit import Fit, NotEnough, fit
 from prober.baseline.pools import Pooled, pool_of
 from prober.baseline.sketch import Sketch
@@ -49,13 +49,6 @@ class Figures:
     p99: float
     failed: float
     runs: int
-
-    @classmethod
-    def of(cls, sketch: Sketch, failed: int, season: float = 0.0) -> Figures:
-        """Of these latencies and failures; `season` (log seconds) is added to what is told."""
-        runs = sketch.total + failed
-        factor = math.exp(season)
-        return cls(sketch.quantile(0.5) * factor, sketch.quantile(0.99) * factor, failed / max(runs, 1), runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +103,30 @@ class Comparison:
         return any(row.bad and row.sure for rows in (self.layers, *self.parts.values(), self.series) for row in rows)
 
 
+class Met(NamedTuple):
+    """What was met of a series on one side: all latencies, and failures."""
+
+    sketch: Sketch
+    failed: int
+
+    @classmethod
+    def of(cls, hours: Sequence[Hour]) -> Met:
+        """In these hours."""
+        return cls(Sketch.merged(hour.sketch for hour in hours), sum(sum(hour.failed.values()) for hour in hours))
+
+    @classmethod
+    def together(cls, several: Iterable[Met]) -> Met:
+        """Of several series."""
+        listed = list(several)
+        return cls(Sketch.merged(one.sketch for one in listed), sum(one.failed for one in listed))
+
+    def figures(self, season: float = 0.0) -> Figures:
+        """As a row has it; `season` (log seconds) is added to what is told."""
+        runs, factor = self.sketch.total + self.failed, math.exp(season)
+        p50, p99 = (self.sketch.quantile(q) * factor for q in (0.5, 0.99))
+        return Figures(p50, p99, self.failed / max(runs, 1), runs)
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A series on both sides."""
@@ -119,9 +136,12 @@ class Told:
     node: str
     key: SeriesKey
     fit: Fit | None
-    before: tuple[Hour, ...]
+    before: Met
+    later: Met
     after: After | None
     judged: Judged | None
+    failing: float
+    """Evidence of more failures, where the layer never held on the later side."""
     why: str
 
 
@@ -142,14 +162,14 @@ def compare(
 
     Series that only one side has are left out. `progress` is told how many series of how many were compared.
     """
-    told = _told(before, after, progress)
-    whole = [one for one in told if not one.key.node]
+    told = [(one, _row(one)) for one in _told(before, after, progress)]
+    whole = [(one, row) for one, row in told if not one.key.node]
     parts = {}
     for kind, part in _PARTS.items():
-        chosen = told if kind == "node" and any(one.key.node for one in told) else whole
-        if len({part(one) for one in chosen} - {""}) > 1:
+        chosen = told if kind == "node" and len(whole) < len(told) else whole
+        if len({part(one) for one, _ in chosen} - {""}) > 1:
             parts[kind] = _marked(_pools(chosen, part))
-    return Comparison(_marked(_pools(whole, lambda _: "all")), parts, _marked([_row(one) for one in told]))
+    return Comparison(_marked(_pools(whole, lambda _: "all")), parts, _marked([row for _, row in told]))
 
 
 def _marked(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -158,7 +178,9 @@ def _marked(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(replace(row, sure=False) if row.bad and row.evidence < enough else row for row in rows)
 
 
-def _told(before: Sequence[Recording], after: Sequence[Recording], progress: Callable[[int, int], None]) -> list[Told]:
+def _told(
+    before: Sequence[Recording], after: Sequence[Recording], progress: Callable[[int, int], None]
+) -> Iterator[Told]:
     alone = len(before) == len(after) == 1
     later = {"" if alone else recording.origin.vantage: recording for recording in after}
     pairs = [
@@ -167,17 +189,15 @@ def _told(before: Sequence[Recording], after: Sequence[Recording], progress: Cal
         if (other := later.get("" if alone else recording.origin.vantage)) is not None
         for key in sorted(recording.series.keys() & other.series.keys())
     ]
-    found = []
     for number, (recording, other, key) in enumerate(pairs):
         progress(number, len(pairs))
-        found.append(_pair(recording, other, key))
+        yield _pair(recording, other, key)
     progress(len(pairs), len(pairs))
-    return found
 
 
 def _pair(recording: Recording, other: Recording, key: SeriesKey) -> Told:
     """One series on both sides."""
-    hours, origin = recording.series[key], recording.origin
+    hours, later, origin = recording.series[key], other.series[key], recording.origin
     settings, now = recording.settings.get(key.cell), other.settings.get(key.cell)
     known, looked, why = None, None, ""
     if settings is not None and now is not None and settings != now:
@@ -187,26 +207,29 @@ def _pair(recording: Recording, other: Recording, key: SeriesKey) -> Told:
             known = fit(hours)
         except NotEnough as error:
             why = str(error)
-    if known is not None and (looked := look(known, other.series[key])) is None:
-        why = "no latency in the later recording"
+    fails = 0.0
+    if known is not None and (looked := look(known, later)) is None:
+        why, fails = "no latency in the later recording", failing(known, later)
     judged = None if known is None or looked is None else judge(known, looked)
-    return Told(origin.vantage, origin.zone, origin.node, key, known, hours, looked, judged, why)
+    sides = Met.of(hours), Met.of(later)
+    return Told(origin.vantage, origin.zone, origin.node, key, known, *sides, looked, judged, fails, why)
 
 
 def _row(one: Told) -> Row:
     """The row of one series."""
-    sketch, failed = _before([one])
-    if one.fit is None or one.after is None or one.judged is None:
-        now = Figures.of(Sketch.empty(), 0) if one.after is None else Figures.of(one.after.sketch, one.after.failed)
-        was = Figures.of(sketch, failed)
+    if one.after is None or one.judged is None:
+        was, now = one.before.figures(), one.later.figures()
+        if one.failing > SURE_FAILING:
+            return Row(str(one.key), one.key.layer, 1, was, now, Finding.FAILING, vantage=one.vantage,
+                       evidence=one.failing)  # fmt: skip
         return Row(str(one.key), one.key.layer, 1, was, now, Finding.UNKNOWN, why=one.why, vantage=one.vantage)
     after, judged = one.after, one.judged
     finding = _finding(judged.way, judged)
     size = math.log(judged.location.size.change)
     onset = onset_of(after.starts, after.psi, size) if finding not in (Finding.SAME, Finding.FAILING) else None
     return Row(
-        str(one.key), one.key.layer, 1, Figures.of(sketch, failed, after.season),
-        Figures.of(after.sketch, after.failed), finding, judged.location.size,
+        str(one.key), one.key.layer, 1, one.before.figures(after.season), one.later.figures(), finding,
+        judged.location.size,
         None if judged.tail is None else judged.tail.size, onset, slowest_of(after.starts, after.psi),
         vantage=one.vantage, evidence=judged.evidence,
     )  # fmt: skip
@@ -222,33 +245,32 @@ def _finding(way: int, judged: Judged | None) -> Finding:
     return Finding.FASTER if way < 0 else Finding.SAME
 
 
-def _pools(told: Sequence[Told], part: Callable[[Told], str]) -> tuple[Row, ...]:
+def _pools(told: Sequence[tuple[Told, Row]], part: Callable[[Told], str]) -> tuple[Row, ...]:
     """A row for each layer and each value of `part`, in the order in which they first come."""
-    found: dict[tuple[str, str], list[Told]] = defaultdict(list)
-    for one in told:
+    found: dict[tuple[str, str], list[tuple[Told, Row]]] = defaultdict(list)
+    for one, row in told:
         if part(one):
-            found[one.key.layer, part(one)].append(one)
+            found[one.key.layer, part(one)].append((one, row))
     return tuple(_pool(name, layer, members) for (layer, name), members in found.items())
 
 
-def _pool(name: str, layer: str, members: Sequence[Told]) -> Row:
+def _pool(name: str, layer: str, members: Sequence[tuple[Told, Row]]) -> Row:
     """The row of several series; of one, its own under this name."""
-    rows = [_row(one) for one in members]
-    known = [one for one in members if one.judged is not None]
+    rows = [row for _, row in members]
+    known = [(one.fit, one.after) for one, _ in members if one.fit is not None and one.after is not None]
+    season = float(np.mean([after.season for _, after in known])) if known else 0.0
+    was = Met.together(one.before for one, _ in members).figures(season)
+    now = Met.together(one.later for one, _ in members).figures()
+    head = name, layer, len(members), was, now
     bad = sum(row.bad for row in rows)
-    sketch, failed = _before(members)
-    sketches = [one.after.sketch for one in members if one.after is not None]
-    now = Figures.of(Sketch.merged(sketches), sum(one.after.failed for one in members if one.after is not None))
     if not known:
-        return Row(name, layer, len(members), Figures.of(sketch, failed), now, Finding.UNKNOWN, why=members[0].why)
-    season = float(np.mean([one.after.season for one in known if one.after is not None]))
-    was = Figures.of(sketch, failed, season)
-    pooled = pool_of([(one.fit, one.after) for one in known if one.fit is not None and one.after is not None])
+        finding = Finding.FAILING if 2 * bad >= len(rows) else Finding.UNKNOWN
+        return Row(*head, finding, why=rows[0].why, regressed=bad, evidence=max(row.evidence for row in rows))
+    pooled = pool_of(known)
     finding, onset = _pooled_finding(pooled, rows)
     return Row(
-        name, layer, len(members), was, now, finding, pooled.size,
-        _middle([row.tail for row in rows if row.tail is not None]),
-        onset, slowest_of(pooled.starts, pooled.shifts), regressed=bad,
+        *head, finding, pooled.size, _middle([row.tail for row in rows if row.tail is not None]), onset,
+        slowest_of(pooled.starts, pooled.shifts), regressed=bad,
         evidence=max([pooled.evidence, *(row.evidence for row in rows if row.finding is finding)]),
     )  # fmt: skip
 
@@ -267,9 +289,3 @@ def _pooled_finding(pooled: Pooled, rows: Sequence[Row]) -> tuple[Finding, float
     if pooled.way == 0:
         return Finding.SAME, None
     return (Finding.SLOWER if pooled.way > 0 else Finding.FASTER), onset
-
-
-def _before(members: Sequence[Told]) -> tuple[Sketch, int]:
-    """All latencies of the earlier side, and failures."""
-    hours = [hour for one in members for hour in one.before]
-    return Sketch.merged(hour.sketch for hour in hours), sum(sum(hour.failed.values()) for hour in hours)

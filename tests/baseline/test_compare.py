@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from prober.baseline.compare import Comparison, Figures, Finding, Row, _marked, compare
-from prober.baseline.sketch import Floats
+from prober.baseline.sketch import Floats, Sketch
 from prober.baseline.values import BLOCKS, HOUR, Hour, Origin, Recording, SeriesKey
 from tests.baseline.made import DAY, KEY, MONDAY, hours, latencies
 
@@ -164,3 +164,18 @@ def test_a_change_of_one_series_is_sure_and_of_more_evidence_the_larger_it_is() 
         return row.evidence
 
     assert 4.0 < evidence(1.1) < evidence(1.3)
+
+
+def test_a_layer_that_never_holds_any_more_fails_rather_than_is_not_known() -> None:
+    later = recording("after", LATER, 6)
+    lost = {
+        key: tuple(replace(hour, sketch=Sketch.empty(), failed={"reset": 200}) for hour in held)
+        if key.layer == "http" else held
+        for key, held in later.series.items()
+    }  # fmt: skip
+    found = compare([BEFORE], [replace(later, series=lost)])
+    assert found.regressed
+    http = of(found, "http")
+    assert (http.finding, http.now.failed, http.sure) == (Finding.FAILING, 1.0, True)
+    assert {row.finding for row in found.series if row.layer == "http"} == {Finding.FAILING}
+    assert of(found, "tcp").finding is Finding.SAME

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from prober.baseline.compare import Comparison, compare
+from prober.baseline.compare import Comparison, Finding, compare
 from prober.baseline.labels import NOW
 from prober.cli.arguments import duration
 from prober.cli.baseline.moments import moment, told, told_zone
@@ -66,7 +66,7 @@ def report_of(before: Side, after: Side, by: tuple[str, ...] = (), urls: tuple[s
         comparison = compare(before.recordings, after.recordings, moved)
     if not comparison.series:
         raise Nothing(_strangers(before, after))
-    if not any(row.change is not None for row in comparison.series):
+    if all(row.finding is Finding.UNKNOWN for row in comparison.series):
         raise Nothing(_unfit(comparison))
     return Report(before, after, comparison, by, urls)
 

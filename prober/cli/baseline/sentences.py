@@ -81,7 +81,7 @@ def _sentence(comparison: Comparison, finding: Finding, layer: str) -> Sentence 
     onsets = [row.onset for row in (whole or pooled or series) if row.onset is not None]
     places = _places(comparison, layer, parts) if pooled else {}
     where = " ".join(places.values()) if pooled else f"on {listed(named(comparison, series))}"
-    known = [row for row in comparison.series if row.layer == layer and row.change is not None]
+    known = [row for row in comparison.series if row.layer == layer and row.finding is not Finding.UNKNOWN]
     share = f"({len(series)} of {len(known)} series)" if pooled and series else ""
     says = " ".join(part for part in (layer, _HOW[finding](told, size), where, share) if part)
     return Sentence(finding, layer, says, tuple(places), min(onsets, default=None), size)
