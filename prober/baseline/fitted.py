@@ -5,6 +5,7 @@ The bytes are arrays of numbers behind a head of JSON: nothing in them can run.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
@@ -109,6 +110,18 @@ def write_frames(out: IO[bytes], frames: Iterable[bytes]) -> None:
     for frame in frames:
         out.write(_HEAD.pack(len(frame)))
         out.write(frame)
+
+
+def join_frames(*frames: bytes) -> bytes:
+    """In one piece."""
+    out = io.BytesIO()
+    write_frames(out, frames)
+    return out.getvalue()
+
+
+def split_frames(data: bytes) -> list[bytes]:
+    """What `join_frames` gave. ValueError where it is cut."""
+    return list(read_frames(io.BytesIO(data)))
 
 
 def read_frames(source: IO[bytes]) -> Iterator[bytes]:

@@ -108,7 +108,7 @@ def pack(rows: Mapping[Name, RowState]) -> bytes:
         "rows": [[*astuple(key), baseline] for key, baseline in rows],
         "waited": [row.waited for row in rows.values()],
         "waiting": _some(rows.values(), lambda row: row.waiting),
-        "alarms": _some(rows.values(), lambda row: [_alarm_out(*alarm) for alarm in row.alarms]),
+        "alarms": _some(rows.values(), lambda row: [alarm_out(*alarm) for alarm in row.alarms]),
         "excursions": _some(rows.values(), lambda row: {r: asdict(e) for r, e in row.excursions.items()}),
     }
     arrays = [
@@ -158,7 +158,7 @@ def _unpacked(data: bytes) -> Remembered:
         found[SeriesKey(*parts), baseline] = RowState(
             sums, onset, seen, beyond, float(arrays["level"][row]), int(head["waited"][row]),
             [(int(b), int(count)) for b, count in head["waiting"].get(mine, ())],
-            [_alarm_in(*alarm) for alarm in head["alarms"].get(mine, ())],
+            [alarm_in(*alarm) for alarm in head["alarms"].get(mine, ())],
             {reason: Excursion(**fields) for reason, fields in head["excursions"].get(mine, {}).items()},
         )  # fmt: skip
     return found
@@ -169,7 +169,8 @@ def _some(rows: Iterable[RowState], what: Any) -> dict[int, Any]:
     return {number: said for number, row in enumerate(rows) if (said := what(row))}
 
 
-def _alarm_out(channel: Channel, direction: Direction, reason: str, alarm: Alarm) -> Sequence[Any]:
+def alarm_out(channel: Channel, direction: Direction, reason: str, alarm: Alarm) -> Sequence[Any]:
+    """An alarm as plain JSON values."""
     size = alarm.sized.size
     return (
         channel.value, direction.value, reason, alarm.level.value, alarm.onset, alarm.since, alarm.evidence,
@@ -177,7 +178,8 @@ def _alarm_out(channel: Channel, direction: Direction, reason: str, alarm: Alarm
     )  # fmt: skip
 
 
-def _alarm_in(*parts: Any) -> tuple[Channel, Direction, str, Alarm]:
+def alarm_in(*parts: Any) -> tuple[Channel, Direction, str, Alarm]:
+    """What `alarm_out` gave. ValueError and TypeError for anything else."""
     channel, direction, reason, level, onset, since, evidence, size, was, now, quiet = parts
     alarm = Alarm(Level(level), onset, since, evidence, Sized(Size(*size), was, now), quiet)
     return Channel(channel), Direction(direction), reason, alarm

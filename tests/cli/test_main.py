@@ -111,7 +111,7 @@ def imported(*arguments: str) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
-HEAVY = {"numpy", "grpc", "apscheduler", "uvicorn", "starlette", "prometheus_client", "icmplib"}
+HEAVY = {"numpy", "sqlite3", "grpc", "apscheduler", "uvicorn", "starlette", "prometheus_client", "icmplib"}
 
 
 def test_the_version_needs_no_library_at_all() -> None:

@@ -151,7 +151,19 @@ def test_schema_prints_the_json_schema(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_check_imports_nothing_that_it_does_not_need() -> None:
-    heavy = ["asyncio", "httpx", "grpc", "OpenSSL", "apscheduler", "prometheus_client", "rich", "dns", "uvicorn"]
+    heavy = [
+        "asyncio",
+        "httpx",
+        "grpc",
+        "OpenSSL",
+        "apscheduler",
+        "prometheus_client",
+        "rich",
+        "dns",
+        "uvicorn",
+        "numpy",
+        "sqlite3",
+    ]
     program = (
         "import argparse, sys; from prober.cli import check; parser = argparse.ArgumentParser();"
         f"check.configure(parser); check.run(parser.parse_args([{str(GOOD / 'design.yaml')!r}]));"

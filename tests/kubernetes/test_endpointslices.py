@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,20 @@ async def test_changes_are_followed_without_another_list() -> None:
         await api.delete("b")
         await eventually(lambda: hosts(slices) == [])
     assert api.lists == 1
+
+
+async def test_the_node_of_an_address_follows_its_slice() -> None:
+    def slice_on(node: str) -> dict[str, Any]:
+        item = endpoint_slice("a", "web", "10.0.0.1", http=1)
+        item["endpoints"][0]["nodeName"] = node
+        return item
+
+    api = ApiServer(slice_on("east"))
+    async with api.serving() as server, keeping(server, WEB) as slices:
+        assert slices.node_of(WEB, "10.0.0.1") == "east"
+        assert (slices.node_of(WEB, "10.0.0.2"), slices.node_of(DB, "10.0.0.1")) == ("", "")
+        await api.set(slice_on("west"))
+        await eventually(lambda: slices.node_of(WEB, "10.0.0.1") == "west")
 
 
 async def test_a_broken_watch_goes_on_from_the_last_version_it_saw() -> None:

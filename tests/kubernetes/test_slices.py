@@ -42,6 +42,15 @@ def test_ready_addresses(port: int | str, family: Family, items: tuple[dict[str,
     assert merged(port, family, *items) == found
 
 
+def test_the_node_of_an_address_is_kept_where_it_is_ready_and_known() -> None:
+    item = endpoint_slice("a", "web", "10.0.0.1", ("10.0.0.2", False), "10.0.0.3", http=1)
+    for endpoint, name in zip(item["endpoints"], ("east", "west", None), strict=True):
+        endpoint["nodeName"] = name
+    parsed = parse_slice(item)
+    assert parsed is not None
+    assert parsed.nodes == {"10.0.0.1": "east"}
+
+
 def test_a_port_that_no_slice_names_is_said_with_those_there_are() -> None:
     with pytest.raises(NoSuchPort, match="no port named 'grpc', only: http"):
         merged("grpc", V4, *TWO)

@@ -9,6 +9,7 @@ from typing import Final
 
 from prober.baseline import file
 from prober.baseline.bank import Bank
+from prober.baseline.groups import GroupBank
 from prober.baseline.scores import Block
 from prober.baseline.standings import Standing, standings
 from prober.baseline.store import BaselineInfo, Recorded, Shifts, Store, StoreFailed, WindowRefused
@@ -63,6 +64,11 @@ class Baselines:
     def banks(self) -> Iterator[Bank]:
         """All banks: `keys`, `evidence()` and `state.level` go by row. Not to be kept over a block's end."""
         return iter(self._judging.banks)
+
+    def groups(self) -> Iterator[GroupBank]:
+        """Groups of series, watched as one: `pool.groups`, `evidence()` and `size()` go by row. Not to be kept over a
+        block's end."""
+        return iter(self._judging.groups)
 
     def rows(self) -> Iterator[Standing]:
         """Every series that has a baseline, and how it stands to it."""

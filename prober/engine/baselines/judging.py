@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Final
 
+from prober.baseline import grouped
 from prober.baseline.bank import Shifts as BankShifts
+from prober.baseline.fitted import join_frames, split_frames
 from prober.baseline.gathering import HourSoFar, measured, shared_out, without
-from prober.baseline.memory import VERSION, Name, Remembered, pack, remembered, unpack
+from prober.baseline.groups import GroupBank
+from prober.baseline.memory import VERSION, Remembered, pack, remembered, unpack
 from prober.baseline.scores import Block
 from prober.baseline.store import Block as Kept
 from prober.baseline.store import Shifts, State, Store, StoreFailed
@@ -35,6 +38,7 @@ class Judging:
     def __init__(self, store: Store, events: EventLog, learning: Learning, meter: Meter) -> None:
         self._store, self._events, self._learning, self._meter = store, events, learning, meter
         self.banks = Banks()
+        self.groups: list[GroupBank] = []
         self.openings = Openings()
         self.last: int | None = None
         """The start of the block that was judged last."""
@@ -46,6 +50,8 @@ class Judging:
         """Series for which a block came a second time: the clock was set back. It was left out."""
         self._hour: HourSoFar | None = None
         self._remembered: Remembered = {}
+        self._groups: grouped.Remembered = {}
+        """What is remembered of groups, and not in a bank yet."""
         self._waits_until = 0
         self._settled: dict[int, str] = {}
         self._rows: list[list[int]] = []
@@ -64,7 +70,9 @@ class Judging:
         if saved is None:
             return
         try:
-            self._remembered = await asyncio.to_thread(unpack, saved[1].version, saved[1].data)
+            rows, groups = split_frames(saved[1].data)
+            self._remembered = await asyncio.to_thread(unpack, saved[1].version, rows)
+            self._groups = grouped.unpack(groups)
             self._waits_until = now + _WAIT
         except ValueError as error:
             log.warning("detectors begin anew: %s", error)
@@ -85,6 +93,7 @@ class Judging:
                 self._remembered.pop((key, bank.baseline), None)
             if pace.due:
                 await pace.rest()
+        self.groups = await asyncio.to_thread(self._regrouped)
         self.judged = {row for rows in self._rows for row in rows}
         self._arranged = now
 
@@ -94,9 +103,10 @@ class Judging:
         block, hours = await asyncio.to_thread(self._merge, hour, block, live, lacking)
         await self.arrange(live)
         shifts = await self._judge(block)
+        await asyncio.to_thread(self._judge_groups, shifts)
         changes = self._follow(block.start + BLOCK)
         if block.start + BLOCK >= self._waits_until:
-            self._remembered = {}
+            self._remembered, self._groups = {}, {}
         state = State(VERSION, await asyncio.to_thread(self._state))
         new = await asyncio.to_thread(self._unsettled, live)
         kept = Kept(block.start, hours, shifts, state, tuple(changes.told), new)
@@ -152,7 +162,7 @@ class Judging:
 
     def _follow(self, now: int) -> Changes:
         """Tell what has opened, been confirmed and ended."""
-        found = [one for bank in self.banks for one in bank.regressions()]
+        found = [one for bank in (*self.banks, *self.groups) for one in bank.regressions()]
         changes = self.openings.follow(now, found, self._waits)
         for one in (*changes.opened, *changes.confirmed):
             self._events.regression("regression", as_dict(one, now))
@@ -162,9 +172,28 @@ class Judging:
 
     def _waits(self, one: Regression) -> bool:
         """Whether what is remembered of its series is not in a bank yet."""
-        name: Name | None = None if isinstance(one.subject, str) else (one.subject, one.baseline)
-        return name in self._remembered
+        if isinstance(one.subject, str):
+            return (one.subject, one.baseline) in self._groups
+        return (one.subject, one.baseline) in self._remembered
 
     def _state(self) -> bytes:
         with self._meter:
-            return pack({**self._remembered, **remembered(self.banks)})
+            rows = pack({**self._remembered, **remembered(self.banks)})
+            return join_frames(rows, grouped.pack({**self._groups, **grouped.remembered(self.groups)}))
+
+    def _regrouped(self) -> list[GroupBank]:
+        """The groups of the banks as they are now; those that were there before go on."""
+        with self._meter:
+            known = {**self._groups, **grouped.remembered(self.groups)}
+            made = grouped.group_banks(self.banks)
+            grouped.restore(made, known)
+            for bank in made:
+                for group in bank.pool.groups:
+                    self._groups.pop((str(group), bank.baseline), None)
+            return made
+
+    def _judge_groups(self, shifts: Shifts) -> None:
+        with self._meter:
+            by_member: dict[Hashable, float] = dict(zip(shifts.series, shifts.d.tolist(), strict=True))
+            for bank in self.groups:
+                bank.end_block(shifts.start, by_member)

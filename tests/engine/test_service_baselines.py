@@ -1,0 +1,160 @@
+"""Baselines in the running service: real connects over a real socket, on a clock that the test turns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prober.baseline import file
+from prober.baseline.values import BLOCK, Channel, Direction, Level, SeriesKey
+from prober.engine.service import Service
+from prober.export.events import Choice, EventLog
+from prober.export.lines import LineWriter
+from tests.support.process import prober
+from tests.support.tracking import HEALTHY, HERE, WATCHED, baseline, tcp, watched
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """A listener that ends every connection at once."""
+
+    async def end(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(end, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def configure(path: Path, port: int, more: str = "", probe: str = "") -> Path:
+    path.write_text(
+        f"targets: {{web: {{paths: {{direct: {{url: 'tcp://127.0.0.1:{port}'}}}}}}}}\n"
+        f"probes:\n  - {{name: p, kind: tcp, targets: [web], families: [ipv4], interval: 30s{probe}}}\n{more}\n"
+    )
+    return path
+
+
+async def test_connects_that_are_not_as_they_were_are_told(tmp_path: Path, port: int) -> None:
+    """A loopback connect takes some 0.1 ms where the baseline has 1 ms: it has become faster."""
+    config, events = configure(tmp_path / "p.yaml", port), tmp_path / "events"
+    with events.open("wb") as out:
+        log = EventLog(LineWriter(out.fileno()), HERE, Choice.CHANGES)
+        key = SeriesKey("p", "web", "direct", "ipv4", "tcp")
+        known = replace(baseline(watched()), series={key: HEALTHY}, settings={})
+        service = Service(config, HERE, events=log, data=tmp_path / "data", baseline=known)
+        await service.start()
+        tracker = service.tracker
+        assert tracker is not None
+        assert tracker.baselines is not None
+        (cell,) = (entry.cell for entry in service.board.entries())
+        now = [float(WATCHED)]
+        tracker._clock = tracker._monotonic = lambda: now[0]
+        for turn in range(13):
+            for _ in range(20):
+                await service._fire(cell, turn)
+            now[0] += BLOCK
+            tracker.tick()
+            await tracker.idle()
+        assert tracker.baselines.judged == 1
+        assert tracker.baselines.coverage() == 1.0
+        (found,) = (r for r in tracker.baselines.regressions() if r.channel is Channel.RANK)
+        assert (found.subject, found.level, found.direction) == (key, Level.CONFIRMED, Direction.IMPROVED)
+        assert "kept in" in tracker.baselines.says
+        await service.stop(1)
+    said = [json.loads(line) for line in events.read_text().splitlines()]
+    told = [one for one in said if one["event"] == "regression" and one["channel"] == "rank"]
+    assert [one["level"] for one in told] == ["suspect", "confirmed"]
+    assert "faster" in told[1]["says"]
+    assert (tmp_path / "data" / "baseline.db").exists()
+
+
+@pytest.mark.parametrize(("more", "probe"), [("baseline: {enabled: false}", ""), ("", ", baseline: false")])
+async def test_without_baselines_nothing_is_opened(tmp_path: Path, port: int, more: str, probe: str) -> None:
+    config = configure(tmp_path / "p.yaml", port, more, probe)
+    service = Service(config, HERE, data=tmp_path / "data")
+    await service.start()
+    assert service.tracker is None
+    configure(config, port)
+    assert (await service.reload()).ok
+    assert service.tracker is not None
+    assert service.tracker.baselines is not None
+    configure(config, port, "baseline: {enabled: false}")
+    assert (await service.reload()).ok
+    assert service.tracker.baselines is None
+    await service.stop(1)
+
+
+NUMPY = "import sys; print(sorted({'numpy', 'sqlite3'} & set(sys.modules)))"
+
+
+def test_a_service_without_baselines_imports_neither_numpy_nor_sqlite(tmp_path: Path) -> None:
+    config = configure(tmp_path / "p.yaml", 1, "baseline: {enabled: false}")
+    program = (
+        "import asyncio; from pathlib import Path; from prober.engine.service import Service;"
+        "from prober.model import Vantage\n"
+        f"async def main():\n service = Service(Path({str(config)!r}), Vantage('here'))\n"
+        f" await service.start(); await service.stop(1)\nasyncio.run(main()); {NUMPY}"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_directory_for_baselines_is_used_and_said(tmp_path: Path) -> None:
+    config = configure(tmp_path / "p.yaml", 1)
+    with prober(config, "--data", str(tmp_path / "data")) as running:
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0
+        assert [line.strip() for line in running.stderr.seen if "baselines are" in line] == [
+            f"baselines are kept in {tmp_path / 'data' / 'baseline.db'}"
+        ]
+    assert (tmp_path / "data" / "baseline.db").exists()
+
+
+def test_without_a_directory_it_says_so_once(tmp_path: Path) -> None:
+    with prober(configure(tmp_path / "p.yaml", 1)) as running:
+        running.signal(signal.SIGTERM)
+        running.wait()
+        (said,) = (line for line in running.stderr.seen if "baselines are" in line)
+        assert "memory alone" in said
+
+
+def test_a_baseline_from_a_file_is_the_active_one(tmp_path: Path) -> None:
+    config = configure(tmp_path / "p.yaml", 1)
+    (tmp_path / "b.gz").write_bytes(file.write(baseline(watched())))
+    options = ("--data", str(tmp_path / "data"), "--baseline", str(tmp_path / "b.gz"))
+    with prober(config, *options) as running:
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0
+    from prober.baseline.store import Store
+
+    store = Store.open(tmp_path / "data" / "baseline.db")
+    assert {key: one.label for key, one in store.active().result().items()} == {tcp(watched()): "healthy"}
+    store.close()
+
+
+TWO = [replace(baseline(watched()), origin=replace(baseline().origin, vantage=name)) for name in ("x", "y")]
+
+
+@pytest.mark.parametrize(("data", "words"), [
+    (None, "No such file"),
+    (b"not gzip", "line 1: not gzip"),
+    (file.write_all(TWO), "it has 2 recordings (of x, y), and not one of vantage"),
+    (file.write(replace(TWO[0], label="now")), 'the label "now" means what is measured now'),
+])  # fmt: skip
+def test_a_file_that_is_no_baseline_ends_with_2(tmp_path: Path, data: bytes | None, words: str) -> None:
+    path = tmp_path / "b.gz"
+    if data is not None:
+        path.write_bytes(data)
+    command = [sys.executable, "-m", "prober", "run", "-c", str(configure(tmp_path / "p.yaml", 1)), "--listen",
+               "127.0.0.1:0", "--baseline", str(path)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"prober: {path}: ")
+    assert words in done.stderr
