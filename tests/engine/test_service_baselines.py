@@ -56,7 +56,7 @@ async def test_connects_that_are_not_as_they_were_are_told(tmp_path: Path, port:
         (cell,) = (entry.cell for entry in service.board.entries())
         now = [float(WATCHED)]
         tracker._clock = tracker._monotonic = lambda: now[0]
-        for turn in range(13):
+        for turn in range(24):
             for _ in range(20):
                 await service._fire(cell, turn)
             now[0] += BLOCK
