@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from prober import __version__
 
 USAGE, UNFIT, INTERRUPTED, READER_LEFT = 2, 3, 130, 141
+#: A span of time before now, as moments are written.
+_AGO = re.compile(r"-\d+(?:\.\d+)?[a-zµ]+")
 #: A file system that takes no more output.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -22,6 +25,20 @@ class Command(NamedTuple):
 
     module: str
     help: str
+
+
+class _Parser(argparse.ArgumentParser):
+    """One that takes `--from -2h`, where argparse alone would look for an option -2."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As argparse does, with such a value joined to the option before it."""
+        joined: list[str] = []
+        for word in args or ():
+            if _AGO.fullmatch(word) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+                joined[-1] += f"={word}"
+            else:
+                joined.append(word)
+        return super().parse_known_args(joined, namespace)
 
 
 class CommandModule(Protocol):
@@ -102,7 +119,7 @@ def _dispatch(arguments: list[str]) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     command = COMMANDS[name]
     module = cast(CommandModule, import_module(command.module))
-    parser = argparse.ArgumentParser(prog=f"prober {name}", description=f"{command.help[0].upper()}{command.help[1:]}.")
+    parser = _Parser(prog=f"prober {name}", description=f"{command.help[0].upper()}{command.help[1:]}.")
     module.configure(parser)
     try:
         parsed = parser.parse_args(arguments)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, cast
+from typing import cast
 
 from prober.cli.asking import NoAnswer
 from prober.cli.configured import UsageError
@@ -24,27 +22,11 @@ COMMANDS: dict[str, Command] = {
     "import": Command("prober.cli.baseline.import_", "take in baselines from files"),
     "delete": Command("prober.cli.baseline.delete", "delete a baseline"),
 }
-#: A span of time before now, as moments are written.
-_AGO = re.compile(r"-\d+(?:\.\d+)?[a-z]+")
-
-
-class _Parser(argparse.ArgumentParser):
-    """One that takes `--from -2h`, where argparse alone would look for an option -2."""
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """As argparse does, with such a value joined to the option before it."""
-        joined: list[str] = []
-        for word in sys.argv[1:] if args is None else cast(Sequence[str], args):
-            if _AGO.fullmatch(word) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
-                joined[-1] += f"={word}"
-            else:
-                joined.append(word)
-        return super().parse_known_args(joined, namespace)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The commands of `prober baseline`, each with its options."""
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         text = f"{command.help[0].upper()}{command.help[1:]}."
         one = commands.add_parser(name, help=command.help, description=text)

@@ -126,7 +126,7 @@ def _around(args: argparse.Namespace, probers: list[Prober]) -> tuple[Side, Side
         raise UsageError(f"prober: the change was done ({told(began)}) before it began ({told(ended)})")
     past = args.past or _PAST
     before = window_of(f"until {told(ended)} {told_zone(ended)}", probers, ended - past, ended)
-    until = time.time() if args.window is None else min(time.time(), began + args.window)
+    until = None if args.window is None or began + args.window > time.time() else began + args.window
     try:
         return before, window_of(f"since {told(began)} {told_zone(began)}", probers, began, until)
     except Nothing as error:

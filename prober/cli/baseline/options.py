@@ -33,7 +33,12 @@ def probers_of(args: argparse.Namespace) -> list[Prober]:
 def add_window(parser: argparse.ArgumentParser, what: str) -> None:
     """`--from` and `--to`."""
     parser.add_argument("--from", type=moment, metavar="T", dest="since", help=f"begin of {what}")
-    parser.add_argument("--to", type=moment, metavar="T", dest="until", help=f"end of {what} (default: now)")
+    parser.add_argument("--to", type=_end, metavar="T", dest="until", help=f"end of {what} (default: now)")
+
+
+def _end(text: str) -> float | None:
+    """None for now: it is the prober's now then, whatever its clock says."""
+    return None if text == "now" else moment(text)
 
 
 def check_window(args: argparse.Namespace) -> None:

@@ -18,6 +18,8 @@ from prober.config.words import suggest
 
 _ROOT = "/api/v1/baselines"
 _GZIP = "application/gzip"
+#: A status; its words are our API's for a path that it does not have.
+_NOT_FOUND = 404
 #: Probers that are asked at once.
 _AT_ONCE = 8
 #: Labels that are named where one is not known.
@@ -167,6 +169,8 @@ class Prober:
         return ask(self.url, path, method=method, body=json.dumps(body).encode(), timeout=self.timeout)
 
     def _says(self, error: Refused) -> UsageError:
+        if error.status == _NOT_FOUND and str(error) == "Not Found":
+            return UsageError(f"prober: {self.url} knows nothing of baselines: is it older than this command?")
         return UsageError(f"prober: {self.url} says: {error}")
 
 

@@ -149,13 +149,13 @@ def test_now_can_be_shown_and_what_is_too_short_to_be_a_baseline_says_so(ask: As
     assert "no baseline for 8 series: 10.0 h were measured, a baseline needs 24 h" in out
 
 
-def answering(body: bytes, promised: int | None = None) -> Callable[[socket.socket], None]:
+def answering(body: bytes, promised: int | None = None, status: str = "200 OK") -> Callable[[socket.socket], None]:
     """Whoever asks gets this, of which so many bytes were promised."""
 
     def talk(sock: socket.socket) -> None:
         sock.recv(65536)
         length = len(body) if promised is None else promised
-        sock.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n".encode() + body)
+        sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n".encode() + body)
 
     return talk
 
@@ -194,3 +194,23 @@ def test_an_export_that_is_none_is_written_nowhere(tmp_path: Path, capsys: pytes
         assert main(["baseline", *words]) == 2
     assert "what it exports is no baseline: line 1: " in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prober_that_is_too_old_is_told_from_one_that_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, said in (("Not Found", "knows nothing of baselines: is it older"), ("not now", "says: not now")):
+        with serve(Family.IPV4, answering(json.dumps({"error": words}).encode(), status="404 Not Found")) as port:
+            assert main(["baseline", "list", "--url", f"http://127.0.0.1:{port}"]) == 2
+        assert f"prober: http://127.0.0.1:{port} {said}" in capsys.readouterr().err
+
+
+def test_now_is_the_probers_own_now(ask: Ask, probers: list[Kept]) -> None:
+    """Their clock is months behind ours."""
+    code, out, _ = ask("record", "--label", "x", "--from", "2026-01-06T00:00Z", "--to", "now", only=probers[:1])
+    assert code == 0
+    assert "window     6 Jan 00:00 – 7 Jan 12:00 2026 UTC" in out
+
+
+def test_a_span_before_now_is_a_value_with_and_without_the_equals_sign(ask: Ask, probers: list[Kept]) -> None:
+    for words in (("--from", "-30h", "--to", "-5h"), ("--from=-30h", "--to=-5h")):
+        code, out, _ = ask("record", "--label", "x", *words, only=probers[:1])
+        assert (code, "nothing was recorded: none of 0" in out or "nothing was measured" in out) == (2, True)
