@@ -37,6 +37,8 @@ from prober.baseline.values import BLOCKS, Channel, Direction, Regression, Serie
 
 #: How much of a block the level takes on: that of an hour's moving average.
 _PACE = 1 - float(np.exp(-1 / BLOCKS))
+#: The mean of so many blocks is as sure as a level.
+LEVEL_BLOCKS = (2 - _PACE) / _PACE
 #: Blocks for which a row that met too little waits for more.
 _WAIT = BLOCKS
 _NO_ROWS: Ints = np.zeros(0, np.int64)

@@ -64,6 +64,11 @@ class Ledger:
         account = self._accounts.get(cell_id)
         return () if account is None else account.standings
 
+    def all(self) -> Iterator[Standing]:
+        """How all cells stood at the latest block's end."""
+        for account in self._accounts.values():
+            yield from account.standings
+
 
 class _Account:
     """The blocks of one cell, as far back as its budgets may look, and how it stands."""

@@ -17,8 +17,10 @@ from typing import Any
 from prober.export import series
 from prober.export.series import (
     BUCKETS,
+    NO_SHAPE,
     PHASES,
     RUN_RESULTS,
+    Family,
     LayerResult,
     Shape,
     cell_labels,
@@ -36,6 +38,9 @@ _WIDTH = len(BUCKETS) + 2
 _PHASE_AT = {phase: position for position, phase in enumerate(PHASES)}
 
 
+NOTHING: Mapping[str, Sequence[float]] = {}
+
+
 class Account:
     """One owner of samples. `written` is its labels as the text formats have them; `version` moves whenever a value may
     have; `blocks` is where the exposition keeps
@@ -50,6 +55,22 @@ class Account:
         self.version = 0
         self.alone = (self,)
         self.blocks: dict[str, Any] = {}
+
+
+class Shown(Account):
+    """Samples whose values are handed over whole, by family: there is nothing to count."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, labels: tuple[str, ...], values: Mapping[str, Sequence[float]] = NOTHING) -> None:
+        super().__init__(labels, NO_SHAPE)
+        self.values = values
+
+    def show(self, values: Mapping[str, Sequence[float]]) -> None:
+        """Take on other values."""
+        if values != self.values:
+            self.values = values
+            self.version += 1
 
 
 class LookupAccount(Account):
@@ -206,7 +227,12 @@ def _histograms(numbers: array[float]) -> list[float]:
     return values
 
 
-#: family → the values of an account, in the order of the family's rows; none where nothing is known yet.
+def values_of(family: Family) -> Callable[[Any], Sequence[float]]:
+    """What gives the values of an account in a family, in the order of the family's rows; none where there are none."""
+    return VALUES.get(family.name) or (lambda account: account.values.get(family.name, ()))
+
+
+#: family → the values of an account of a cell, or of what cells share; none where nothing is known yet.
 VALUES: Mapping[str, Callable[[Any], Sequence[float]]] = {
     series.UP.name: lambda account: (account.up,),
     series.RUNS.name: lambda account: account.numbers[:_RUN_SECONDS],

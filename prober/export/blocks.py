@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from prober.export import series
-from prober.export.accounts import VALUES, Account
+from prober.export.accounts import Account, values_of
 from prober.export.deflate import EMPTY, Deflater, Part
 from prober.export.dialect import Dialect, Template
 from prober.export.series import Family, Labels, Shape
 
 #: Accounts in one block. Families with many samples per account are kept account by account; where there are few,
 #: blocks of several compress better. Those that seldom change (`up`, for one) are compared by value.
-TOGETHER = {family.name: 64 for family in series.FAMILIES} | {
+_USUALLY = 64
+TOGETHER = {
     series.RUNS.name: 8,
     series.RUN_DURATION.name: 1,
     series.LAYER_RESULTS.name: 1,
@@ -67,7 +68,7 @@ class Blocks:
         if last is not None and last[0] is accounts:
             yield from last[1]
             return
-        size = TOGETHER[family.name]
+        size = TOGETHER.get(family.name, _USUALLY)
         blocks: list[Block] = []
         for start in range(0, len(accounts), size):
             blocks.append(self._block(family, accounts[start : start + size]))
@@ -77,14 +78,14 @@ class Blocks:
 
     def _block(self, family: Family, accounts: Sequence[Account]) -> Block:
         """A new block, or the one that an account has of its own."""
-        if not self._keep or TOGETHER[family.name] > 1:
+        if not self._keep or TOGETHER.get(family.name, _USUALLY) > 1:
             return Block(accounts)
         kept: Block = accounts[0].blocks.setdefault(family.name, Block(accounts[0].alone))
         return kept
 
     def _refresh(self, family: Family, block: Block) -> None:
-        values_of = VALUES[family.name]
-        values = [values_of(account) for account in block.accounts]
+        of = values_of(family)
+        values = [of(account) for account in block.accounts]
         if len(values) > 1:
             if values == block.values:
                 return

@@ -1,34 +1,45 @@
-"""The cells' metrics as prometheus_client sees them: a Collector like any other, for any registry and encoder."""
+"""Accounts as prometheus_client sees them: a Collector like any other, for any registry and encoder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from prober.export.accounts import VALUES
-from prober.export.cells import CellMetrics
-from prober.export.series import FAMILIES, IDENTITY, Family, Labels, Shape
+from prober.export.accounts import Account, values_of
+from prober.export.series import IDENTITY, Family, Labels, Shape
 
 
-class CellCollector(Collector):
-    """All series of a `CellMetrics`. Complete and slow (some µs a sample, all at once): the service scrapes by
-    `Exposition`, which gives the same bytes."""
+class Source(Protocol):
+    """Families and the accounts that have their samples."""
 
-    def __init__(self, cells: CellMetrics) -> None:
-        self._cells = cells
+    const: Labels
+    """Labels that all its samples carry."""
+
+    def families(self) -> Sequence[tuple[Family, Sequence[Account]]]:
+        """Each family with the accounts that have its samples; the lists are never changed, but replaced."""
+        ...
+
+
+class AccountCollector(Collector):
+    """All series of a source. Complete and slow (some µs a sample, all at once): the service scrapes by `Exposition`,
+    which gives the same bytes."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     def describe(self) -> Iterable[Metric]:
         """The families without samples: a registry looks for clashing names."""
-        return [metric_of(family) for family in FAMILIES]
+        return [metric_of(family) for family, _ in self._source.families()]
 
     def collect(self) -> Iterator[Metric]:
         """The families, each with all its samples."""
-        for family, accounts in self._cells.families():
-            metric, values_of = metric_of(family), VALUES[family.name]
+        for family, accounts in self._source.families():
+            metric, of = metric_of(family), values_of(family)
             for account in accounts:
-                add_samples(metric, family, account.shape, account.labels, values_of(account), self._cells.const)
+                add_samples(metric, family, account.shape, account.labels, of(account), self._source.const)
             yield metric
 
 

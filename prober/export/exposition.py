@@ -11,8 +11,7 @@ from collections.abc import AsyncGenerator, Iterator
 from prometheus_client import CollectorRegistry
 
 from prober.export.blocks import Blocks
-from prober.export.cells import CellMetrics
-from prober.export.collector import CellCollector
+from prober.export.collector import AccountCollector, Source
 from prober.export.deflate import Body, Deflater, GzipBody, Part, PlainBody
 from prober.export.dialect import Dialect
 from prober.export.pace import Pace
@@ -20,20 +19,24 @@ from prober.export.selfmetrics import SelfMetrics
 
 
 class Exposition:
-    """Renders the metrics of the cells and of the prober itself.
+    """Renders the metrics of the prober itself, of the cells, and of what is added later.
 
     `registry` has the same content for every other use of prometheus_client: slowly, and blocking.
     """
 
-    def __init__(self, cells: CellMetrics, itself: SelfMetrics) -> None:
+    def __init__(self, cells: Source, itself: SelfMetrics) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(itself.registry)
-        self.registry.register(CellCollector(cells))
-        self._cells = cells
         self._itself = itself
         self._deflater = Deflater()
         self._usual = Dialect("")
-        self._blocks = Blocks(self._usual, cells.const, self._deflater, keep=True)
+        self._sources: list[tuple[Source, Blocks]] = []
+        self.add(cells)
+
+    def add(self, source: Source) -> None:
+        """Render this as well from now on, behind what is there."""
+        self.registry.register(AccountCollector(source))
+        self._sources.append((source, Blocks(self._usual, source.const, self._deflater, keep=True)))
 
     async def render(self, accept: str, accept_encoding: str) -> tuple[dict[str, str], AsyncGenerator[bytes, None]]:
         """Headers and body for the values of `Accept` and `Accept-Encoding` (empty: not sent).
@@ -58,13 +61,13 @@ class Exposition:
         yield body.end()
 
     def _parts(self, dialect: Dialect) -> Iterator[list[Part]]:
-        blocks = self._blocks
-        if not dialect.writes_like(self._usual):
-            blocks = Blocks(dialect, self._cells.const, self._deflater, keep=False)
+        usual = dialect.writes_like(self._usual)
         yield [self._deflater.part(dialect.encode(self._itself.registry))]
-        for family, accounts in self._cells.families():
-            yield [self._deflater.part(dialect.header(family))]
-            yield from blocks.parts(family, accounts)
+        for source, kept in tuple(self._sources):
+            blocks = kept if usual else Blocks(dialect, source.const, self._deflater, keep=False)
+            for family, accounts in source.families():
+                yield [self._deflater.part(dialect.header(family))]
+                yield from blocks.parts(family, accounts)
         yield [self._deflater.part(dialect.end)]
 
 

@@ -46,6 +46,10 @@ class Shape:
         return self.kind in (Kind.HTTP, Kind.KUBERNETES)
 
 
+#: Of samples that are the same whatever the cell is.
+NO_SHAPE = Shape(Kind.TCP, ())
+
+
 class Owner(StrEnum):
     """Whose sample it is: a cell's own, or one that several cells share."""
 
@@ -53,20 +57,44 @@ class Owner(StrEnum):
     LOOKUP = "lookup"
     TARGET = "target"
     VERDICT = "verdict"
+    BASELINES = "baselines"
+    BASELINE = "baseline"
+    SKIPPED = "skipped"
+    LAYER = "layer"
+    SERIES = "series"
+    CHANGE = "change"
+    REGRESSION = "regression"
+    GROUP = "group"
+    GROUP_REGRESSION = "group_regression"
+    BUDGET = "budget"
 
 
+_CELL = ("probe", "target", "path", "family")
+#: `endpoint_node` is empty (for Prometheus: absent) for the whole cell. `node` would be taken for the prober's own.
+_SERIES = (*_CELL, "endpoint_node", "layer")
+_GROUP = ("group", "scope", "layer")
 #: The labels that tell owners apart.
 IDENTITY: dict[Owner, tuple[str, ...]] = {
-    Owner.CELL: ("probe", "target", "path", "family"),
+    Owner.CELL: _CELL,
     Owner.LOOKUP: ("probe", "target", "family"),
     Owner.TARGET: ("target", "path", "scheme", "kubernetes_namespace", "kubernetes_service"),
     Owner.VERDICT: ("target", "verdict", "layer"),
+    Owner.BASELINES: (),
+    Owner.BASELINE: ("label", "version"),
+    Owner.SKIPPED: ("cause",),
+    Owner.LAYER: ("layer",),
+    Owner.SERIES: _SERIES,
+    Owner.CHANGE: (*_SERIES, "channel", "direction"),
+    Owner.REGRESSION: (*_SERIES, "channel", "direction", "level"),
+    Owner.GROUP: _GROUP,
+    Owner.GROUP_REGRESSION: (*_GROUP, "direction", "level"),
+    Owner.BUDGET: (*_CELL, "layer", "quantile"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric. `name` is without the suffix (`_total`, `_info`) that the samples of its type carry."""
+    """One metric. `name` is without the suffix (`_total`, `info`) that the samples of its type carry."""
 
     name: str
     type: Literal["gauge", "counter", "histogram", "info"]
@@ -105,15 +133,18 @@ def _skips(shape: Shape, position: int, reason: Reason) -> bool:
     return position > 0
 
 
-def _one(_: Shape) -> tuple[Row, ...]:
+def one(_: Shape) -> tuple[Row, ...]:
+    """One sample."""
     return (("", ()),)
 
 
-def _counter(_: Shape) -> tuple[Row, ...]:
+def counter(_: Shape) -> tuple[Row, ...]:
+    """One sample of a counter."""
     return (("_total", ()),)
 
 
-def _info(_: Shape) -> tuple[Row, ...]:
+def info(_: Shape) -> tuple[Row, ...]:
+    """What there is to join on."""
     return (("_info", ()),)
 
 
@@ -155,14 +186,14 @@ def _phases(shape: Shape) -> tuple[Row, ...]:
 
 
 def _echoes(shape: Shape) -> tuple[Row, ...]:
-    return _counter(shape) if Layer.ICMP in shape.ladder else ()
+    return counter(shape) if Layer.ICMP in shape.ladder else ()
 
 
 def _expiry(shape: Shape) -> tuple[Row, ...]:
-    return _one(shape) if shape.certificate else ()
+    return one(shape) if shape.certificate else ()
 
 
-UP = Family("prober_up", "gauge", "Whether the cell's last run was good (1) or not (0).", Owner.CELL, _one)
+UP = Family("prober_up", "gauge", "Whether the cell's last run was good (1) or not (0).", Owner.CELL, one)
 RUNS = Family("prober_runs", "counter", "Runs; internal: failed through the prober itself.", Owner.CELL, _runs)
 RUN_DURATION = Family(
     "prober_run_duration_seconds", "histogram", "Time of a whole run.", Owner.CELL, _run_durations)  # fmt: skip
@@ -180,15 +211,15 @@ ICMP_REPLIES = Family(
     "prober_icmp_replies", "counter", "Echo requests that were answered.", Owner.CELL, _echoes)  # fmt: skip
 DNS_QUERIES = Family(
     "prober_dns_queries_per_lookup", "gauge", "Queries sent by the last lookup of the name.", Owner.LOOKUP,
-    _one)  # fmt: skip
+    one)  # fmt: skip
 DNS_WASTE = Family(
     "prober_dns_search_waste_seconds", "counter", "Time spent on names of the search list that do not exist.",
-    Owner.LOOKUP, _counter)  # fmt: skip
+    Owner.LOOKUP, counter)  # fmt: skip
 EXPIRY = Family(
     "prober_tls_certificate_expiry_timestamp_seconds", "gauge",
     "When the first certificate of the chain expires, once known.", Owner.CELL, _expiry)  # fmt: skip
-VERDICT = Family("prober_verdict", "gauge", "What the latest runs say together.", Owner.VERDICT, _one)
-TARGET_INFO = Family("prober_target", "info", "What a path leads to, to join on.", Owner.TARGET, _info)
+VERDICT = Family("prober_verdict", "gauge", "What the latest runs say together.", Owner.VERDICT, one)
+TARGET_INFO = Family("prober_target", "info", "What a path leads to, to join on.", Owner.TARGET, info)
 
 #: In the order of the exposition.
 FAMILIES = (UP, RUNS, RUN_DURATION, LAYER_RESULTS, LAYER_DURATION, PHASE_DURATION, ICMP_REQUESTS, ICMP_REPLIES,

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from prober.export.cells import CellMetrics
-from prober.export.collector import CellCollector
+from prober.export.collector import AccountCollector
 from prober.model import Cell, Outcome, Run, Vantage
 from prober.reasons import Family, Kind, Layer, Reason, Result
 from tests.support.runs import explain, failed_run, good_run, literal_run, named
@@ -25,7 +25,7 @@ class Watched:
     def __init__(self, *cells: Cell) -> None:
         self.metrics = CellMetrics(Vantage("here"), explain)
         self.registry = CollectorRegistry()
-        self.registry.register(CellCollector(self.metrics))
+        self.registry.register(AccountCollector(self.metrics))
         self.metrics.set_cells(cells)
 
     def fire(self, *runs: Run) -> None:

@@ -130,10 +130,9 @@ async def test_many_cells_are_one_text_and_only_what_changed_is_rendered_again(m
     metrics.set_cells(cells)
     assert await scrape(exposition, "", "gzip") == slowly(exposition)
     refreshed: list[tuple[str, int]] = []
-    refresh = exposition._blocks._refresh
-    monkeypatch.setattr(
-        exposition._blocks, "_refresh", lambda f, b: (refreshed.append((f.name, len(b.accounts))), refresh(f, b))
-    )
+    blocks = exposition._sources[0][1]
+    refresh = blocks._refresh
+    monkeypatch.setattr(blocks, "_refresh", lambda f, b: (refreshed.append((f.name, len(b.accounts))), refresh(f, b)))
     assert await scrape(exposition) == slowly(exposition)
     assert refreshed == []
     metrics.record(cells[7], (good_run(cells[7]),))

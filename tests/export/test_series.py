@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from prober.export.cells import CellMetrics
-from prober.export.collector import CellCollector
+from prober.export.collector import AccountCollector
 from prober.export.series import (
     BUCKETS,
     FAMILIES,
@@ -41,7 +41,7 @@ def samples_of(*cells: Cell) -> int:
     for cell in cells:
         evidence = {Layer.TLS: {"not_after_timestamp": 1.8e9}}
         metrics.record(cell, (good_run(cell, evidence=evidence),))
-    return sum(len(metric.samples) for metric in CellCollector(metrics).collect())
+    return sum(len(metric.samples) for metric in AccountCollector(metrics).collect())
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell.kind}-{cell.endpoint.scheme}")
@@ -80,7 +80,7 @@ def test_no_label_holds_an_address_or_a_url() -> None:
     cell = named(Kind.HTTP, "https", "web/web/pod", host="192.0.2.1", service=ServiceRef("app", "web", 8080))
     metrics = CellMetrics(Vantage("here"), lambda _: None)
     metrics.set_cells([cell])
-    samples = [sample for metric in CellCollector(metrics).collect() for sample in metric.samples]
+    samples = [sample for metric in AccountCollector(metrics).collect() for sample in metric.samples]
     assert not any("192.0.2.1" in value or "/" in value for sample in samples for value in sample.labels.values())
     info = next(sample.labels for sample in samples if sample.name == "prober_target_info")
     assert info == {"target": "web", "path": "pod", "scheme": "https", "kubernetes_namespace": "app",

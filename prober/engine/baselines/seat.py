@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from prober.engine.endpoints import Endpoints
 from prober.export.events import EventLog
+from prober.export.exposition import Exposition
 from prober.model import Cell, Run, Vantage
 
 if TYPE_CHECKING:
     from prober.baseline.store import Retention, Store
     from prober.baseline.values import Recording
+    from prober.engine.baselines.showing import Showing
     from prober.engine.baselines.tracker import Tracker
     from prober.engine.loading import Matrix
     from prober.kubernetes.api import ApiAccess
@@ -32,31 +34,27 @@ class Seat:
         vantage: Vantage,
         events: EventLog,
         endpoints: Endpoints,
+        exposition: Exposition,
         *,
         data: Path | None = None,
         accepted: Recording | None = None,
         access: ApiAccess | None = None,
     ) -> None:
         self._vantage, self._events, self._endpoints = vantage, events, endpoints
+        self._exposition = exposition
         self._data, self._accepted, self._access = data, accepted, access
         self.tracker: Tracker | None = None
+        self._showing: Showing | None = None
 
     async def take(self, matrix: Matrix) -> None:
         """Take on a configuration."""
         if self.tracker is None and not wanted(matrix):
             return
-        if self.tracker is None:
-            from prober.engine.baselines.tracker import Tracker
-
-            self.tracker = Tracker(
-                self._vantage,
-                self._events,
-                open_store=self._open,
-                node_of=self._endpoints.node_of,
-                about=self._about,
-            )
+        if self.tracker is None or self._showing is None:
+            self.tracker, self._showing = self._begin()
         await self.tracker.set_cells(matrix.cells, matrix.baseline, self._accepted)
         self._accepted = None  # a reload does not make it the active one again
+        await self._showing.set_cells(matrix.cells, matrix.baseline)
 
     def record(self, cell: Cell, runs: Iterable[Run]) -> None:
         """The runs of one firing."""
@@ -72,6 +70,22 @@ class Seat:
         """End."""
         if self.tracker is not None:
             await self.tracker.close()
+
+    def _begin(self) -> tuple[Tracker, Showing]:
+        from prober.engine.baselines.showing import Showing
+        from prober.engine.baselines.tracker import Tracker
+
+        tracker = Tracker(
+            self._vantage,
+            self._events,
+            open_store=self._open,
+            node_of=self._endpoints.node_of,
+            about=self._about,
+        )
+        showing = Showing(tracker, self._vantage)
+        tracker.after_block = showing.show
+        self._exposition.add(showing.metrics)
+        return tracker, showing
 
     def _open(self, retention: Retention) -> Store:
         from prober.baseline.store import FILE, Store
