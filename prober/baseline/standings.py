@@ -57,7 +57,7 @@ def standings(bank: Bank, least: float = 0.0) -> Iterator[Standing]:
 def group_standings(bank: GroupBank, least: float = 0.0) -> Iterator[GroupStanding]:
     """The groups of a bank that have so much evidence of something, or an alarm; but those that stay silent."""
     evidence = bank.evidence()
-    shown: Bools = (evidence >= least).any(axis=1)
+    shown: Bools = np.max(evidence, axis=1, initial=0.0) >= least
     shown[[key.row for key in bank.alarms]] = True
     for row in np.flatnonzero(shown).tolist():
         size = bank.size(row, int(evidence[row].argmax()))

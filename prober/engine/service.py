@@ -74,7 +74,9 @@ class Service:
         self._events = events or EventLog(None, vantage)
         self._kit = Kit()
         self._endpoints = Endpoints(api)
-        self._seat = Seat(vantage, self._events, self._endpoints, data=data, accepted=baseline, access=api)
+        self._seat = Seat(
+            vantage, self._events, self._endpoints, self.exposition, data=data, accepted=baseline, access=api
+        )
         self._reloader = Reloader(config, vantage, self._take, self._refuse)
         self._poll = poll
         self._scheduler: Scheduler | None = None

@@ -35,7 +35,7 @@ COVERAGE = Family(
     "prober_baseline_coverage_ratio", "gauge", "The share of the measured series that have a baseline.",
     Owner.BASELINES, one)  # fmt: skip
 LAST_BLOCK = Family(
-    "prober_baseline_last_block_timestamp_seconds", "gauge", "When the last block of ten minutes ended that was judged.",
+    "prober_baseline_last_block_timestamp_seconds", "gauge", "When the last block that was judged ended.",
     Owner.BASELINES, one)  # fmt: skip
 SKIPPED = Family(
     "prober_baseline_blocks_skipped", "counter", "Blocks of ten minutes that say nothing, and why.", Owner.SKIPPED,

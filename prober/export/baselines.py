@@ -25,6 +25,8 @@ _OWNERS: Final[tuple[Owner, ...]] = tuple(dict.fromkeys(family.owner for family 
 #: Owners whose labels begin with those of a cell, and how many labels that are.
 _OF_CELLS: Final = (Owner.SERIES, Owner.CHANGE, Owner.REGRESSION)
 _CELL: Final = 4
+#: Digits behind the point.
+_DIGITS: Final = 4
 #: Accounts that are brought up to date at once.
 _STEP: Final = 32
 
@@ -42,17 +44,17 @@ class Told:
     def series(self, one: Standing) -> None:
         """A series that is to be shown."""
         self.owners[Owner.SERIES][_labels(one.key)] = {
-            families.RATIO.name: (math.exp(one.shift),),
-            families.LOWER.name: (math.exp(one.lower),),
-            families.EVIDENCE.name: tuple(one.evidence[watched] for watched in families.WATCHED),
+            families.RATIO.name: (_rounded(math.exp(one.shift)),),
+            families.LOWER.name: (_rounded(math.exp(one.lower)),),
+            families.EVIDENCE.name: tuple(_rounded(one.evidence[watched]) for watched in families.WATCHED),
         }
 
     def group(self, one: GroupStanding) -> None:
         """A group that is to be shown."""
         self.owners[Owner.GROUP][_group_labels(one.group)] = {
-            families.GROUP_RATIO.name: (one.ratio,),
-            families.GROUP_LOWER.name: (one.lower,),
-            families.GROUP_EVIDENCE.name: tuple(one.evidence[way] for way in families.WAYS),
+            families.GROUP_RATIO.name: (_rounded(one.ratio),),
+            families.GROUP_LOWER.name: (_rounded(one.lower),),
+            families.GROUP_EVIDENCE.name: tuple(_rounded(one.evidence[way]) for way in families.WAYS),
         }
 
     def regressions(self, ones: Iterable[Regression], groups: Mapping[str, Group]) -> None:
@@ -102,7 +104,7 @@ class Told:
         self.owners[Owner.BASELINES][()] = {
             families.COVERAGE.name: () if coverage is None else (coverage,),
             families.LAST_BLOCK.name: () if last_block is None else (last_block,),
-            families.CPU.name: (cpu_seconds,),
+            families.CPU.name: (_rounded(cpu_seconds),),
             families.PERSISTENT.name: (int(persistent),),
             families.STORE_FAILURES.name: (failures,),
         }
@@ -114,7 +116,7 @@ class Told:
         used = one.used
         self.owners[Owner.BUDGET][labels] = {
             families.BREACHED.name: (int(one.breached),),
-            families.USED.name: () if used is None else (used,),
+            families.USED.name: () if used is None else (_rounded(used),),
         }
 
 
@@ -126,10 +128,11 @@ class BaselineMetrics:
         self.const: Labels = const_labels(vantage)
         self._owners: dict[Owner, Sequence[Account]] = dict.fromkeys(_OWNERS, ())
         self._accounts: dict[Owner, dict[tuple[str, ...], Shown]] = {owner: {} for owner in _OWNERS}
+        self._cells: set[tuple[str, ...]] = set()
 
     def set_cells(self, cells: Iterable[Cell]) -> None:
         """Take on a matrix: what cells have that are gone goes at once."""
-        known: set[tuple[str, ...]] = set()
+        known = self._cells = set()
         before, budgets = self._accounts[Owner.BUDGET], dict[tuple[str, ...], Shown]()
         for cell in cells:
             of = cell.probe, cell.target, cell.path, cell.family.value
@@ -153,6 +156,8 @@ class BaselineMetrics:
                 continue
             before, after = self._accounts[owner], dict[tuple[str, ...], Shown]()
             for number, (labels, of) in enumerate(values.items()):
+                if owner in _OF_CELLS and labels[:_CELL] not in self._cells:
+                    continue
                 account = after[labels] = before.get(labels) or Shown(labels)
                 account.show(of)
                 if number % _STEP == 0:
@@ -167,6 +172,11 @@ class BaselineMetrics:
         """Another list only where it has others: what was rendered of it stays good."""
         if list(after) != list(self._accounts[owner]):
             self._accounts[owner], self._owners[owner] = after, list(after.values())
+
+
+def _rounded(value: float) -> float:
+    """More digits are noise, and would be sent anew with each block."""
+    return round(value, _DIGITS)
 
 
 def _labels(key: SeriesKey) -> tuple[str, ...]:

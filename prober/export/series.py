@@ -70,7 +70,8 @@ class Owner(StrEnum):
 
 
 _CELL = ("probe", "target", "path", "family")
-#: `endpoint_node` is empty (for Prometheus: absent) for the whole cell. `node` would be taken for the prober's own.
+#: `endpoint_node` is empty (for Prometheus: absent) for the whole cell. `node` would be taken for the prober's own;
+#: `quantile` is a label that summaries alone may have.
 _SERIES = (*_CELL, "endpoint_node", "layer")
 _GROUP = ("group", "scope", "layer")
 #: The labels that tell owners apart.
@@ -88,7 +89,7 @@ IDENTITY: dict[Owner, tuple[str, ...]] = {
     Owner.REGRESSION: (*_SERIES, "channel", "direction", "level"),
     Owner.GROUP: _GROUP,
     Owner.GROUP_REGRESSION: (*_GROUP, "direction", "level"),
-    Owner.BUDGET: (*_CELL, "layer", "quantile"),
+    Owner.BUDGET: (*_CELL, "layer", "percentile"),
 }
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prober.baseline.standings import alarmed_groups, group_standings, standings
 from prober.baseline.store import StoreFailed
 from prober.baseline.values import BLOCK
 from prober.engine.baselines.baselines import Baselines
+from prober.engine.baselines.clock import Skipped
 from prober.export.baselines import ALARMING, BaselineMetrics, Told
 from prober.export.pace import Pace
 from prober.export.series import Owner
@@ -64,7 +65,7 @@ class Showing:
         regressions = baselines.regressions()
         told.regressions(regressions, alarmed_groups(baselines.groups()))
         told.layers(judged, regressions)
-        told.skipped(self._tracker.skipped_by_cause)
+        told.skipped({cause: self._tracker.skipped[cause] for cause in get_args(Skipped)})
         last = baselines.last_block
         told.itself(
             coverage=baselines.coverage(),

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from prober.baseline.budget import Standing, sentence
@@ -25,6 +25,10 @@ from prober.model import Cell, Run, Vantage
 from prober.options import BaselineSettings
 
 log = logging.getLogger(__name__)
+
+
+async def _nobody_looks() -> None: ...
+
 
 OpenStore = Callable[[Retention], Store]
 """Opens the store; blocks."""
@@ -63,6 +67,8 @@ class Tracker:
         """Blocks that say nothing, by cause."""
         self.lacking = 0
         """Series that were left out of a block, for their cell was new or fewer than half of its runs took place."""
+        self.after_block: Callable[[], Awaitable[None]] = _nobody_looks
+        """Is called whenever a block was judged."""
 
     @property
     def cpu_seconds(self) -> float:
@@ -123,6 +129,7 @@ class Tracker:
             await asyncio.gather(before, return_exceptions=True)
         try:
             await self._end_block(ended, samples, lacking)
+            await self.after_block()
         except Exception:
             log.exception("internal error at the end of a block")
 
