@@ -52,25 +52,27 @@ def run(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return INVALID
     cells = expand(config, vantage)
-    made, series = plan(cells), _series(cells)
-    watched = sum(cell.baseline for cell in cells) if config.baseline.enabled else 0
+    watched = [cell for cell in cells if cell.baseline and cell.expect.failed is None and config.baseline.enabled]
+    made, series, most = plan(cells), _series(cells, config.baseline, watched), _most(watched)
     if args.output == "json":
-        baseline = {**config.baseline.model_dump(), "cells": watched}
+        baseline = {**config.baseline.model_dump(), "cells": len(watched), "most_series": most}
         whole = {**_as_json(vantage, made, series), "round_trips": _trips_as_json(cells), "baseline": baseline}
         print(json.dumps(whole, indent=2))
     else:
         print(_as_text(vantage, made, series))
         print("\n".join(_trips_as_text(cells)))
-        print(f"\n{_baselines(config.baseline, watched, len(cells))}")
+        print(f"\n{_baselines(config.baseline, len(watched), len(cells), most)}")
     return VALID
 
 
-def _baselines(settings: BaselineSettings, watched: int, cells: int) -> str:
-    """What is remembered, as a sentence or two."""
+def _baselines(settings: BaselineSettings, watched: int, cells: int, most: int) -> str:
+    """What is remembered, as a sentence or two. `most`: series that it may have while all has changed."""
     if not settings.enabled:
         return "No baselines: baseline.enabled is false."
     kept, some = human_span(settings.retention), f"{watched} of {cells} cells" if watched < cells else "all cells"
-    said = f"Baselines: of {some}, hours kept for {kept}, metrics of {_SHOWN[settings.metrics]}."
+    said = (
+        f"Baselines: of {some}, hours kept for {kept}, metrics of {_SHOWN[settings.metrics]} (at most {most} series)."
+    )
     if settings.record is None:
         return said
     after = human_span(settings.record.after)
@@ -130,14 +132,30 @@ def _vantage(args: argparse.Namespace) -> Vantage:
     return replace(here, labels={**here.labels, **dict(args.label or ())})
 
 
-def _series(cells: Sequence[Cell]) -> dict[str, int]:
-    """Metric series by probe, and under "" of all together (what cells share is counted once)."""
+def _most(watched: Sequence[Cell]) -> int:
+    """Series that baselines of these cells have at most, without those of single nodes of endpoints."""
+    from prober.export.baseline_families import baseline_samples
+
+    return baseline_samples(watched)[1]
+
+
+def _series(cells: Sequence[Cell], settings: BaselineSettings, watched: Sequence[Cell]) -> dict[str, int]:
+    """Metric series by probe, and under "" of all together (what cells share is counted once). Those of baselines are
+    in it where all of them are shown."""
+    from prober.export.baseline_families import baseline_samples, budget_samples
     from prober.export.series import series_count
+
+    shown = {cell.id for cell in watched} if settings.metrics == "all" else set()
 
     by_probe: dict[str, list[Cell]] = {"": list(cells)}
     for cell in cells:
         by_probe.setdefault(cell.probe, []).append(cell)
-    return {probe: series_count(some) for probe, some in by_probe.items()}
+    return {
+        probe: series_count(some)
+        + budget_samples(some)
+        + baseline_samples([cell for cell in some if cell.id in shown])[0]
+        for probe, some in by_probe.items()
+    }
 
 
 def _as_json(vantage: Vantage, made: Plan, series: dict[str, int]) -> dict[str, object]:

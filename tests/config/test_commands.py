@@ -110,11 +110,14 @@ _TAIL = 'The first one, "first", is recorded by itself after 24 h in health.'
 @pytest.mark.parametrize(
     ("block", "says"),
     [
-        ("", "Baselines: of 1 of 2 cells, hours kept for 14 days, metrics of what is not as it was."),
+        (
+            "",
+            "Baselines: of 1 of 2 cells, hours kept for 14 days, metrics of what is not as it was (at most 40 series).",
+        ),
         ("baseline: {enabled: false}", "No baselines: baseline.enabled is false."),
         (
             "baseline: {metrics: all, retention: 36h, record: {after: 24h, label: first}}",
-            f"Baselines: of 1 of 2 cells, hours kept for 36 h, metrics of every layer. {_TAIL}",
+            f"Baselines: of 1 of 2 cells, hours kept for 36 h, metrics of every layer (at most 40 series). {_TAIL}",
         ),
     ],
 )
@@ -134,7 +137,7 @@ def test_plan_as_json_says_what_is_remembered(capsys: pytest.CaptureFixture[str]
     assert run(plan_command, str(GOOD / "budget.yaml"), "-o", "json", "--family", "ipv4") == 0
     assert json.loads(capsys.readouterr().out)["baseline"] == {
         "enabled": True, "retention": 2592000.0, "metrics": "all", "record": {"after": 604800.0, "label": "first"},
-        "cells": 4,
+        "cells": 3, "most_series": 238,
     }  # fmt: skip
 
 
