@@ -23,6 +23,7 @@ from prober.web.view import ServiceView
 
 CELLS_QUERY = (*CELL_FILTERS, "state")
 RUNS_QUERY = (*CELL_FILTERS, "ok", "limit")
+REGRESSIONS_QUERY = (*CELL_FILTERS, "layer", "channel", "level", "direction", "from")
 MOST_RUNS = 10_000
 
 

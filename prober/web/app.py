@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,6 +25,7 @@ def build_app(service: ServiceView, *, lab: LabControl | None = None) -> Starlet
         *_service_routes(service),
         _route("/api/v1/cells", lambda request: api.cells(service, request.query_params), query=api.CELLS_QUERY),
         _route("/api/v1/runs", lambda request: api.runs(service, request.query_params), query=api.RUNS_QUERY),
+        *_baseline_routes(service),
         *(_lab_routes(lab) if lab is not None else ()),
     ]
     return Starlette(
@@ -65,7 +66,7 @@ def _service_routes(service: ServiceView) -> list[Route]:
         return PlainTextResponse(result.message.rstrip("\n") + "\n", status_code=200 if result.ok else 422)
 
     async def root(_: Request) -> Response:
-        return page(service)
+        return await page(service)
 
     return [
         _route("/", root),
@@ -73,6 +74,43 @@ def _service_routes(service: ServiceView) -> list[Route]:
         _route("/healthz", healthz),
         _route("/readyz", readyz),
         _route("/-/reload", reload, methods=("POST",)),
+    ]
+
+
+def _baseline_routes(service: ServiceView) -> list[Route]:
+    """What they need (numpy, SQLite) is imported once the service itself has it."""
+
+    async def regressions(request: Request) -> Response:
+        if service.tracker is None:
+            return JSONResponse({"summary": [], "regressions": [], "budgets": []})
+        from prober.web.regressions import regressions
+
+        return await regressions(service.tracker, request.query_params)
+
+    def route(path: str, methods: Mapping[str, tuple[str, tuple[str, ...]]]) -> Route:
+        """`methods`: the name of the endpoint, and the query parameters that it knows."""
+
+        async def endpoint(request: Request) -> Response:
+            name, known = methods["GET" if request.method == "HEAD" else request.method]
+            refuse_unknown(request.query_params, known)
+            tracker = service.tracker
+            if tracker is None or tracker.baselines is None:
+                raise HTTPException(404, "baselines are not enabled here")
+            from prober.web.baselines import ENDPOINTS
+
+            return await ENDPOINTS[name](tracker, tracker.baselines, request)
+
+        return Route(path, endpoint, methods=list(methods))
+
+    root, version = "/api/v1/baselines", ("version",)
+    return [
+        _route("/api/v1/regressions", regressions, query=api.REGRESSIONS_QUERY),
+        route(root, {"GET": ("list", ()), "POST": ("record", ())}),
+        route(f"{root}/now/export", {"GET": ("export_now", ("from", "to"))}),
+        route(f"{root}/import", {"POST": ("import", ())}),
+        route(f"{root}/{{label}}", {"GET": ("one", version), "DELETE": ("delete", (*version, "force"))}),
+        route(f"{root}/{{label}}/accept", {"POST": ("accept", version)}),
+        route(f"{root}/{{label}}/export", {"GET": ("export", version)}),
     ]
 
 

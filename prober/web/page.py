@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from html import escape
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
@@ -12,6 +13,9 @@ from prober.model import Run
 from prober.units import human_seconds
 from prober.web.stream import Streamed, in_chunks
 from prober.web.view import ServiceView
+
+if TYPE_CHECKING:
+    from prober.engine.baselines.tracker import Tracker
 
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -22,22 +26,34 @@ table{border-collapse:collapse}th,td{padding:.2rem .8rem;text-align:left;border-
 </style></head><body>
 """
 _LINKS = ("/metrics", "/api/v1/cells", "/api/v1/cells?state=failed", "/api/v1/runs", "/api/v1/runs?ok=false",
-          "/healthz", "/readyz")  # fmt: skip
+          "/api/v1/regressions", "/healthz", "/readyz")  # fmt: skip
 _COLUMNS = ("cell", "state", "streak", "last run", "blame")
 
 
-def page(service: ServiceView) -> Response:
-    """The page, with the failed cells first."""
+async def page(service: ServiceView) -> Response:
+    """The page: what is not as it was, and the cells, failed ones first."""
+    said, suspects = ([], 0) if service.tracker is None else await _changes(service.tracker)
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
-    return Streamed(in_chunks(_page(service, list(service.board.entries()))), headers, "text/html")
+    return Streamed(in_chunks(_page(service, list(service.board.entries()), said, suspects)), headers, "text/html")
 
 
-def _page(service: ServiceView, entries: list[Entry]) -> Iterator[str]:
+async def _changes(tracker: Tracker) -> tuple[list[str], int]:
+    from prober.web.regressions import changes
+
+    return await changes(tracker)
+
+
+def _page(service: ServiceView, entries: list[Entry], said: list[str], suspects: int) -> Iterator[str]:
     yield _HEAD
     yield f"<h1>prober at {escape(service.vantage.name)}</h1>\n"
     yield f"<p>{escape(service.ready()[1])}; {_count(entries)}</p>\n<p>"
     yield " · ".join(f'<a href="{escape(link)}">{escape(link)}</a>' for link in _LINKS)
-    yield "</p>\n<table><thead><tr>" + "".join(f"<th>{name}</th>" for name in _COLUMNS) + "</tr></thead><tbody>\n"
+    yield "</p>\n"
+    if said:
+        yield "<ul>\n" + "".join(f"<li>{escape(text)}</li>\n" for text in said) + "</ul>\n"
+    if suspects:
+        yield f"<p>{suspects} series are suspected of a change, no more than chance allows</p>\n"
+    yield "<table><thead><tr>" + "".join(f"<th>{name}</th>" for name in _COLUMNS) + "</tr></thead><tbody>\n"
     for wanted in (State.FAILED, State.OK, State.UNKNOWN):
         for entry in entries:
             if entry.state is wanted:

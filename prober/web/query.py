@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from difflib import get_close_matches
 
 from starlette.datastructures import QueryParams
@@ -48,6 +49,23 @@ def number(query: QueryParams, name: str, default: int, highest: int) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= highest:
         raise BadQuery(f"{name}: not a number from 1 to {highest}: {text!r}")
     return int(text)
+
+
+def moment(query: QueryParams, name: str, default: float) -> float:
+    """Unix seconds of an RFC 3339 time with its zone. BadQuery for anything else."""
+    text = query.get(name)
+    return default if text is None else moment_of(name, text)
+
+
+def moment_of(name: str, text: object) -> float:
+    """The same of a text at hand."""
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise BadQuery(f"{name}: not a time as in 2026-11-26T14:20:00Z: {text!r}")
+    return found.timestamp()
 
 
 class CellFilter:

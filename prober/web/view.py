@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from prober.engine.board import Board
 from prober.export.exposition import Exposition
 from prober.model import Vantage
+
+if TYPE_CHECKING:
+    from prober.engine.baselines.tracker import Tracker
 
 
 class ReloadResult(Protocol):
@@ -45,6 +48,11 @@ class ServiceView(Protocol):
     @property
     def vantage(self) -> Vantage:
         """Where the probes run."""
+        ...
+
+    @property
+    def tracker(self) -> Tracker | None:
+        """Baselines and budgets on quantiles; None where the configuration asks for neither."""
         ...
 
     def ready(self) -> tuple[bool, str]:

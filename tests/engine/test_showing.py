@@ -28,7 +28,7 @@ class Shown(Turned):
     def __init__(self) -> None:
         super().__init__(now=WATCHED)
         self.showing = Showing(self.tracker, HERE)
-        self.tracker.after_block = self.showing.show
+        self.tracker.show = self.showing.show
         self.exposition = Exposition(CellMetrics(HERE, explain), SelfMetrics(HERE, process=False))
         self.exposition.add(self.showing.metrics)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
+from prober.engine.baselines.tracker import Tracker
 from prober.engine.board import Board
 from prober.export.cells import CellMetrics
 from prober.export.exposition import Exposition
@@ -34,6 +35,7 @@ class FakeService:
         self.state = (True, "probing")
         self.reloaded = Reloaded(True, "12 cells, 3 new", 12)
         self.broken = False
+        self.tracker: Tracker | None = None
 
     def set_cells(self, cells: Sequence[Cell]) -> None:
         self.board.set_cells(cells)

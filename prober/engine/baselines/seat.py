@@ -83,7 +83,7 @@ class Seat:
             about=self._about,
         )
         showing = Showing(tracker, self._vantage)
-        tracker.after_block = showing.show
+        tracker.show = showing.show
         self._exposition.add(showing.metrics)
         return tracker, showing
 

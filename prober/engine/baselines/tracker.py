@@ -67,8 +67,13 @@ class Tracker:
         """Blocks that say nothing, by cause."""
         self.lacking = 0
         """Series that were left out of a block, for their cell was new or fewer than half of its runs took place."""
-        self.after_block: Callable[[], Awaitable[None]] = _nobody_looks
-        """Is called whenever a block was judged."""
+        self.show: Callable[[], Awaitable[None]] = _nobody_looks
+        """Shows what is known now to whoever looks at metrics. Called whenever a block was judged."""
+
+    @property
+    def now(self) -> float:
+        """Unix seconds, by the clock that blocks go by."""
+        return self._clock()
 
     @property
     def cpu_seconds(self) -> float:
@@ -129,7 +134,7 @@ class Tracker:
             await asyncio.gather(before, return_exceptions=True)
         try:
             await self._end_block(ended, samples, lacking)
-            await self.after_block()
+            await self.show()
         except Exception:
             log.exception("internal error at the end of a block")
 
