@@ -61,7 +61,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report_of(before: Side, after: Side, by: tuple[str, ...] = (), urls: tuple[str, ...] = ()) -> Report:
-    """What changed from one side to the other. Nothing: no series is fit to be compared."""
+    """What changed from one side to the other. UsageError: one has a vantage twice. Nothing: no series is fit to be
+    compared."""
+    for side in (before, after):
+        names = [one.origin.vantage for one in side.recordings]
+        if twice := [name for name in side.vantages if names.count(name) > 1]:
+            raise UsageError(f"prober: {side.name} has several recordings of {', '.join(twice)}: one of each is wanted")
     with bar("comparing") as moved:
         comparison = compare(before.recordings, after.recordings, moved)
     if not comparison.series:

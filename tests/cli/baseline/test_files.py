@@ -32,6 +32,13 @@ def test_files_of_other_vantages_are_nothing_to_compare_with(ask: Ask, tmp_path:
     assert (code, err) == (3, "prober: nothing to compare with: healthy v1 is of a, b, healthy v1 of c, d\n")
 
 
+def test_two_recordings_of_one_vantage_are_not_mixed_up(look: Ask, tmp_path: Path) -> None:
+    path = tmp_path / "twice.baseline"
+    path.write_bytes(write_all([made(MONDAY, 25, origin("node-a")), made(MONDAY, 26, origin("node-a"))]))
+    code, _, err = look("compare", str(path), "now", *LATER)
+    assert (code, err) == (2, "prober: healthy v1 has several recordings of node-a: one of each is wanted\n")
+
+
 def test_an_export_has_a_name_and_writes_over_nothing_unasked(
     look: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
