@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import IO, Any, Final, get_type_hints
 
@@ -31,7 +31,9 @@ _ARRAY: Final = "~"
 
 
 def pack_fit(one: Fit) -> bytes:
-    """The bytes of a fit, some 7 kB."""
+    """The bytes of a fit, some 4 kB. Its tables are as fine as banks keep them (float16)."""
+    psi, rank, tail = (table.astype(np.float16) for table in (one.tables.psi, one.tables.rank, one.tables.tail))
+    one = replace(one, tables=replace(one.tables, psi=psi, rank=rank, tail=tail))
     arrays: list[Floats] = []
     text = json.dumps(_apart(one, arrays), separators=(",", ":")).encode()
     return _HEAD.pack(len(text)) + text + b"".join(array.tobytes() for array in arrays)

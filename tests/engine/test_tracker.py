@@ -71,7 +71,8 @@ async def test_a_first_baseline_waits_until_all_is_there_and_says_so_once(
 @pytest.mark.parametrize("after", [3, 30, 50])
 async def test_a_restart_changes_nothing(tmp_path: Path, after: int) -> None:
     """Whether nothing, something or all was known of a change when the process ended."""
-    cells, blocks = [watched("a"), watched("b")], (latencies(6, 60), latencies(7, 60))
+    cells = [watched(name) for name in ("a", "b", "c")]
+    blocks = [latencies(seed, 60) for seed in (6, 7, 8)]
 
     async def begin(data: Path, now: float) -> Turned:
         made = Turned(data / "baseline.db", now)
@@ -81,7 +82,8 @@ async def test_a_restart_changes_nothing(tmp_path: Path, after: int) -> None:
     async def go_on(turned: Turned, start: int, end: int) -> None:
         for at in range(start, end):
             factor = 1.3 if at >= 12 else 1.0
-            await turned.block(runs(cells[0], blocks[0][at] * factor, at % 5 == 0), runs(cells[1], blocks[1][at]))
+            others = (runs(cell, part[at]) for cell, part in zip(cells[1:], blocks[1:], strict=True))
+            await turned.block(runs(cells[0], blocks[0][at] * factor, at % 5 == 0), *others)
 
     whole = await begin(tmp_path / "whole", WATCHED)
     await go_on(whole, 0, 60)
@@ -92,6 +94,8 @@ async def test_a_restart_changes_nothing(tmp_path: Path, after: int) -> None:
     await go_on(again, after, 60)
     assert again.baselines.regressions() == whole.baselines.regressions() != ()
     assert list(again.baselines.rows()) == list(whole.baselines.rows())
+    groups = [[group.evidence().tolist() for group in one.baselines.groups()] for one in (whole, again)]
+    assert groups[0] == groups[1] != []
     told = [e for events in (cut.events, again.events) for e in events.of("regression")]
     assert told == whole.events.of("regression")
     windows = [await one.baselines.window(WATCHED, whole.now) for one in (whole, again)]

@@ -44,7 +44,7 @@ class Store:
     def __init__(self, opened: Opened, thread: ThreadPoolExecutor, path: Path | None, retention: Retention) -> None:
         self.persistent = opened.persistent
         self.path = path if opened.persistent else None
-        self.retention = retention if opened.persistent else retention.in_memory()
+        self.keep_for(retention)
         self.failures = 0
         self.lost = 0
         self.on_failure: Callable[[str], None] = _silent
@@ -85,6 +85,10 @@ class Store:
     def says(self) -> str:
         """Where baselines are kept, and what is wrong with that, as people read it."""
         return self._opened.says + self._trouble
+
+    def keep_for(self, retention: Retention) -> None:
+        """Keep things for so long from now on."""
+        self.retention = retention if self.persistent else retention.in_memory()
 
     def close(self) -> None:
         """End when everything asked before is done. Blocks that still cannot be written are lost. Twice is once."""

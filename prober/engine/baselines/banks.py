@@ -36,9 +36,9 @@ class Banks:
         """Series that are judged."""
         return sum(map(len, self.banks))
 
-    def arrange(self, wanted: Mapping[SeriesKey, Known], before: Mapping[Name, RowState]) -> Iterator[None]:
+    def arrange(self, wanted: Mapping[SeriesKey, Known], before: Mapping[Name, RowState]) -> None:
         """Judge these series from now on, each against what is told; `before` has what is remembered of some that come
-        anew. A step for each bank that is made; nothing is changed until the last one."""
+        anew. May be done in a thread while others look at the banks: they see those of before until it is done."""
         keep: list[Bank] = []
         moved: Remembered = {}
         rest = dict(wanted)
@@ -49,21 +49,18 @@ class Banks:
                     del rest[key]
             else:
                 moved |= remembered((bank,))
-            yield
         coming: dict[str, list[SeriesKey]] = {}
         for key, known in rest.items():
             coming.setdefault(known.baseline, []).append(key)
-        for name, keys in coming.items():
-            self._fill_up(name, keys, keep, moved)
         made = []
         for name, keys in coming.items():
+            self._fill_up(name, keys, keep, moved)
             for at in range(0, len(keys), ROWS):
                 part = keys[at : at + ROWS]
                 bank = Bank(part, [wanted[key].fit for key in part], name)
                 restore(bank, before)
                 restore(bank, moved)
                 made.append(bank)
-                yield
         self.banks = [*keep, *made]
 
     @staticmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Final
 
 from prober.baseline import grouped
@@ -18,7 +18,7 @@ from prober.baseline.store import Block as Kept
 from prober.baseline.store import Shifts, State, Store, StoreFailed
 from prober.baseline.telling import as_dict
 from prober.baseline.values import BLOCK, HOUR, Hour, Regression, SeriesKey
-from prober.engine.baselines.banks import Banks
+from prober.engine.baselines.banks import Banks, Known
 from prober.engine.baselines.changes import Changes, Openings
 from prober.engine.baselines.learning import Learning
 from prober.engine.baselines.meter import Meter
@@ -82,19 +82,7 @@ class Judging:
         now = live, self._learning.version
         if self._arranged == now:
             return
-        pace = Pace()
-        for _ in self.banks.arrange(await self._learning.judged(live), self._remembered):
-            if pace.due:
-                await pace.rest()
-        self._rows = []
-        for bank in self.banks:
-            self._rows.append([live.rows[key] for key in bank.keys])
-            for key in bank.keys if self._remembered else ():
-                self._remembered.pop((key, bank.baseline), None)
-            if pace.due:
-                await pace.rest()
-        self.groups = await asyncio.to_thread(self._regrouped)
-        self.judged = {row for rows in self._rows for row in rows}
+        await asyncio.to_thread(self._arrange, await self._learning.judged(live), live)
         self._arranged = now
 
     async def end_block(self, block: Block, live: Live, lacking: Collection[int]) -> None:
@@ -181,16 +169,25 @@ class Judging:
             rows = pack({**self._remembered, **remembered(self.banks)})
             return join_frames(rows, grouped.pack({**self._groups, **grouped.remembered(self.groups)}))
 
+    def _arrange(self, wanted: Mapping[SeriesKey, Known], live: Live) -> None:
+        with self._meter:
+            self.banks.arrange(wanted, self._remembered)
+            self._rows = [[live.rows[key] for key in bank.keys] for bank in self.banks]
+            for bank in self.banks if self._remembered else ():
+                for key in bank.keys:
+                    self._remembered.pop((key, bank.baseline), None)
+            self.judged = {row for rows in self._rows for row in rows}
+            self.groups = self._regrouped()
+
     def _regrouped(self) -> list[GroupBank]:
         """The groups of the banks as they are now; those that were there before go on."""
-        with self._meter:
-            known = {**self._groups, **grouped.remembered(self.groups)}
-            made = grouped.group_banks(self.banks)
-            grouped.restore(made, known)
-            for bank in made:
-                for group in bank.pool.groups:
-                    self._groups.pop((str(group), bank.baseline), None)
-            return made
+        known = {**self._groups, **grouped.remembered(self.groups)}
+        made = grouped.group_banks(self.banks)
+        grouped.restore(made, known)
+        for bank in made:
+            for group in bank.pool.groups:
+                self._groups.pop((str(group), bank.baseline), None)
+        return made
 
     def _judge_groups(self, shifts: Shifts) -> None:
         with self._meter:

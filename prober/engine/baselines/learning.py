@@ -11,7 +11,8 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
@@ -114,19 +115,25 @@ class Learning:
             recording = await asyncio.wrap_future(self._store.get(label, version, keys))
         except UnknownBaseline:
             return  # deleted meanwhile
-        name, hours = f"{label} v{version}", list(blobs_of(recording.series))
-        async for part in _fitted([blob for _, blob in hours]):
-            begin, done = part
-            made: dict[SeriesKey, bytes] = {}
-            for (key, _), (fit, why) in zip(hours[begin : begin + len(done)], done, strict=True):
-                if fit:
-                    made[key] = fit
-                    self.ready[key] = Known(name, unpack_fit(fit))
-                else:
-                    self.unfit[key] = why
-                    log.warning("%s has no baseline in %s: %s", key, name, why)
-            self.version += 1
-            await self._keep(label, version, made)
+        hours = list(blobs_of(recording.series))
+        async with aclosing(_fitted([blob for _, blob in hours])) as parts:
+            async for begin, done in parts:
+                await self._made(label, version, hours[begin : begin + len(done)], done)
+
+    async def _made(
+        self, label: str, version: int, hours: Sequence[tuple[SeriesKey, bytes]], done: Sequence[tuple[bytes, str]]
+    ) -> None:
+        """Put some fits to use."""
+        made: dict[SeriesKey, bytes] = {}
+        for (key, _), (fit, why) in zip(hours, done, strict=True):
+            if fit:
+                made[key] = fit
+                self.ready[key] = Known(f"{label} v{version}", unpack_fit(fit))
+            else:
+                self.unfit[key] = why
+                log.warning("%s has no baseline in %s v%d: %s", key, label, version, why)
+        self.version += 1
+        await self._keep(label, version, made)
 
     async def _keep(self, label: str, version: int, fits: Mapping[SeriesKey, bytes]) -> None:
         try:
@@ -135,7 +142,7 @@ class Learning:
             log.warning("fits of %s v%d are not kept: %s", label, version, error)
 
 
-async def _fitted(hours: Sequence[bytes]) -> AsyncIterator[tuple[int, list[tuple[bytes, str]]]]:
+async def _fitted(hours: Sequence[bytes]) -> AsyncGenerator[tuple[int, list[tuple[bytes, str]]], None]:
     """The fits of packed hours, or why there is none, in parts: where each begins, and what is in it."""
     worker = await asyncio.to_thread(_start) if len(hours) > FEW else None
     try:

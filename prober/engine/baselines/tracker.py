@@ -88,12 +88,14 @@ class Tracker:
         self, cells: Sequence[Cell], settings: BaselineSettings, accepted: Recording | None = None
     ) -> None:
         """Take on a matrix. `accepted` is the active baseline from the start."""
+        retention = Retention(hours=settings.retention)
         if settings.enabled and self.baselines is None:
-            store = await asyncio.to_thread(self._open_store, Retention(hours=settings.retention))
+            store = await asyncio.to_thread(self._open_store, retention)
             self.baselines = Baselines(store, self._vantage, self._events, self._about, self._meter)
             await self.baselines.start(int(self._clock()), accepted)
         elif not settings.enabled and self.baselines is not None:
             baselines, self.baselines = self.baselines, None
+            await self._ended()
             await baselines.close()
         now = self._clock()
         pace = Pace()
@@ -103,6 +105,7 @@ class Tracker:
         self.ledger.set_cells(cells)
         if self.baselines is not None:
             self.baselines.first = settings.record
+            self.baselines.store.keep_for(retention)
             self.baselines.watch(self._sampler.live)
 
     def tick(self) -> None:
@@ -124,10 +127,14 @@ class Tracker:
 
     async def close(self) -> None:
         """End. The block in progress is lost; the one before, if it is being judged, is judged to its end."""
-        if self._ends is not None:
-            await asyncio.gather(self._ends, return_exceptions=True)
+        await self._ended()
         if self.baselines is not None:
             await self.baselines.close()
+
+    async def _ended(self) -> None:
+        """The block that is being judged is."""
+        if self._ends is not None:
+            await asyncio.gather(self._ends, return_exceptions=True)
 
     async def _end(self, before: asyncio.Task[None] | None, ended: Ended, samples: Samples, lacking: set[int]) -> None:
         if before is not None:
