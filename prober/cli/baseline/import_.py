@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from shlex import quote
 
 from prober.baseline.file import write
 from prober.baseline.labels import NOW
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     for kept in (kept for those in put for kept in those):
         screen.line((f"{SIGNS[Result.OK]} ", RESULT_STYLES[Result.OK]), (kept.name, "bold"), f" of {kept.vantage}")
     labels = dict.fromkeys(one.label for one in recordings)
-    screen.line((f"not active by that: prober baseline accept {next(iter(labels))}", DIM))
+    screen.line((f"not active by that: prober baseline accept {quote(next(iter(labels)))}", DIM))
     return OK
 
 

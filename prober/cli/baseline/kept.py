@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from shlex import quote
 from typing import Any
 
 from prober.cli.baseline.moments import as_rfc3339
@@ -23,7 +24,7 @@ def as_json(kept: Kept) -> dict[str, object]:
 def in_force(kept: Kept) -> str:
     """For how many of its series it is the active one."""
     if kept.active == 0:
-        return f"not active (prober baseline accept {kept.label})"
+        return f"not active (prober baseline accept {quote(kept.label)})"
     return "active for all of them" if kept.active == kept.series else f"active for {kept.active} of them"
 
 
