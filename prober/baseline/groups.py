@@ -29,7 +29,7 @@ LEAST_HOURS = 12
 #: The share of a side's weight that has to be there for a block to count.
 PRESENT = 0.5
 #: The cap of a block, the drift that is allowed and the least threshold (log seconds): pooled, and of a difference.
-_CAP = 0.2
+CAP = 0.2
 _DRIFT = {False: 0.0245, True: 0.01}
 _LEAST = {False: 2.0, True: 0.6}
 _NOISE = 10.0
@@ -102,10 +102,18 @@ class Pool:
 
     def shifts(self, by_member: Mapping[Hashable, float]) -> Floats:
         """The shift of each group in one block, of shape (groups,); NaN where a side is not there."""
-        return self.pooled(np.array([by_member.get(member, np.nan) for member in self.members]))
+        return self.pooled(self._told(by_member))
+
+    def sides(self, by_member: Mapping[Hashable, float]) -> tuple[Floats, Floats]:
+        """The shifts of members and of those they are held against, each of shape (groups,); NaN likewise."""
+        told = self._told(by_member)
+        return self._plus.mean(told), self._minus.mean(told)
+
+    def _told(self, by_member: Mapping[Hashable, float]) -> Floats:
+        return np.array([by_member.get(member, np.nan) for member in self.members])
 
     def pooled(self, shifts: Floats) -> Floats:
-        """The same of an array (members,) or (members, times)."""
+        """The shifts of the groups from an array (members,) or (members, times)."""
         plus, minus = self._plus.mean(shifts), self._minus.mean(shifts)
         differential = self._differential if plus.ndim == 1 else self._differential[:, None]
         found: Floats = np.where(differential, plus - minus, plus)
@@ -137,13 +145,13 @@ class GroupBank:
         self._seasonal = np.zeros((len(pool.groups), 2, 2)) if seasonal is None else seasonal
         known = [one or Learned(Noise(math.inf, 0.0), 1.0, 0.0) for one in learned]
         self._silent = np.array([one is None for one in learned], bool)
-        self._deviation = np.array([one.noise.deviation for one in known])
+        self._deviation: Floats = np.array([one.noise.deviation for one in known])
         self._means = np.array([one.mean for one in known])
         self._margins = np.array([margin(one) for one in known])
         differential = [group.differential for group in pool.groups]
         self._drift = np.array([_DRIFT[one] for one in differential])
         least = np.array([_LEAST[one] for one in differential])
-        self._thresholds = np.maximum(least, _NOISE * self._deviation**2 / (2 * self._drift))
+        self._thresholds: Floats = np.maximum(least, _NOISE * self._deviation**2 / (2 * self._drift))
         rows = len(pool.groups)
         self.sums = np.zeros((rows, 2))
         """Evidence of slower and of faster, of shape (groups, 2), not yet by threshold."""
@@ -164,9 +172,44 @@ class GroupBank:
         at_weekend = int(is_weekend(start))
         for way, sign in enumerate((1.0, -1.0)):
             allowed = self._margins + self._drift + self._seasonal[:, at_weekend, way]
-            gain = np.where(there, np.minimum(sign * shift, _CAP) - allowed, 0.0)
+            gain = np.where(there, np.minimum(sign * shift, CAP) - allowed, 0.0)
             self.sums[:, way] = np.maximum(self.sums[:, way] + gain, 0.0)
         self._alarm(start)
+
+    def go_on_from(self, earlier: GroupBank) -> None:
+        """Go on from where a bank of the same groups is, in the same order, whose sides had other members.
+
+        Evidence is kept as a share of the threshold, for it is as rare by chance under either noise. What was seen
+        weighs as many blocks of the new noise as tell as much. A group that is silent now keeps what it had.
+        """
+        still = self._silent
+        for name in ("_deviation", "_means", "_margins", "_thresholds"):
+            getattr(self, name)[still] = getattr(earlier, name)[still]
+        self.learned = [one or before for one, before in zip(self.learned, earlier.learned, strict=True)]
+        self.sums = earlier.sums * _ratio(self._thresholds, earlier.thresholds)[:, None]
+        self.seen = earlier.seen * (_ratio(self._deviation, earlier.deviation) ** 2)[:, None, None]
+        self.onset, self.alarms = earlier.onset.copy(), earlier.alarms
+
+    @property
+    def silent(self) -> Bools:
+        """Which groups have no noise that is known, of shape (groups,)."""
+        return self._silent
+
+    @property
+    def deviation(self) -> Floats:
+        """The long-run deviation of a block of each group, log seconds."""
+        return self._deviation
+
+    @property
+    def thresholds(self) -> Floats:
+        """The sum from which each group is suspected, log seconds."""
+        return self._thresholds
+
+    @property
+    def allowed(self) -> Floats:
+        """What of a block's shift counts for nothing, the season aside, log seconds."""
+        found: Floats = self._margins + self._drift
+        return found
 
     def evidence(self) -> Floats:
         """Of shape (groups, 2), slower and faster: 1 is the threshold of `suspect`."""
@@ -175,10 +218,13 @@ class GroupBank:
 
     def size(self, row: int, way: int) -> Size:
         """How much slower (0) or faster (1) a group is since its onset, as ratio."""
-        total, blocks = self.seen[row, way]
+        total, blocks = self.seen[row, way].tolist()
+        return self.sized(row, total / max(blocks, 1.0), blocks)
+
+    def sized(self, row: int, shift: float, blocks: float) -> Size:
+        """A mean shift (log seconds) of a group over so many blocks, as ratio with its interval."""
         told = self.learned[row]
-        shift = float(total) / max(float(blocks), 1.0)
-        half = Z * error(told, float(blocks)) if told is not None else math.inf
+        half = Z * error(told, blocks) if told is not None else math.inf
         return Size(*(math.exp(min(shift + by * half, 50.0)) for by in (0, -1, 1)))
 
     def regressions(self) -> Iterator[Regression]:
@@ -200,6 +246,13 @@ class GroupBank:
             for way in (0, 1)
         }
         self.alarms.follow(start, found, lambda key, told: Sized(self.size(key.row, told.column), 0.0, 0.0))
+
+
+def _ratio(one: Floats, other: Floats) -> Floats:
+    """One by the other; nothing where either is infinite."""
+    there = np.isfinite(one) & np.isfinite(other)
+    found: Floats = np.where(there, one, 0.0) / np.where(there, other, 1.0)
+    return found
 
 
 def margin(learned: Learned) -> float:

@@ -59,6 +59,7 @@ COMMANDS: dict[str, Command] = {
     "dns": Command("prober.cli.dns", "every query that a C library would send for a name"),
     "explain": Command("prober.cli.explain", "what fails, what was ruled out, what to check next"),
     "baseline": Command("prober.cli.baseline", "record what is usual, and say what is no longer so: slower, failing"),
+    "watch": Command("prober.cli.watch", "follow a rolling upgrade: changed nodes against those not changed yet"),
     "doctor": Command("prober.cli.doctor", "is this place fit to measure?"),
 }
 

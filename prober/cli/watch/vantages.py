@@ -1,0 +1,127 @@
+"""What several probers measured: their shifts by blocks, and where each of them runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from prober.baseline.rolling import Member, Reading
+from prober.baseline.values import Origin, SeriesKey
+from prober.cli.asking import NoAnswer, Refused, address_of, ask
+from prober.cli.baseline.moments import as_rfc3339, from_rfc3339
+from prober.units import host_port
+
+PATH: Final = "/api/v1/shifts"
+#: Probers that are asked at once.
+_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one prober said."""
+
+    url: str
+    origin: Origin
+    baselines: tuple[str, ...]
+    """Label and version of those that its series are held against."""
+    blocks: Mapping[int, Mapping[SeriesKey, Reading]]
+    """By their start (Unix seconds)."""
+
+    @property
+    def node(self) -> str:
+        """Its node; outside a cluster the name of the vantage stands for it."""
+        return self.origin.node or self.origin.vantage
+
+    def member(self, key: SeriesKey) -> Member:
+        """One of its series, with the node that decides which side it is on."""
+        return Member(self.origin.vantage, key.node or self.node, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A prober that did not answer, and why not."""
+
+    url: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probers:
+    """Those that were named by their URLs, and every address that the names of services have when they are asked."""
+
+    urls: tuple[str, ...]
+    services: tuple[tuple[str, int], ...]
+    timeout: float
+    """Seconds."""
+
+    async def ask(self, since: float, until: float) -> tuple[list[Answer], list[Silent]]:
+        """The shifts of all blocks that begin between the two (Unix seconds); of two that are the same vantage one."""
+        found = await asyncio.gather(*(_addresses(host, port) for host, port in self.services))
+        urls = [*self.urls, *(url for one in found if isinstance(one, list) for url in one)]
+        silent = [one for one in found if isinstance(one, Silent)]
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(url: str) -> Answer | Silent:
+            async with turns:
+                return await asyncio.to_thread(_ask, url, since, until, self.timeout)
+
+        answers = await asyncio.gather(*(one(url) for url in dict.fromkeys(urls)))
+        silent += [one for one in answers if isinstance(one, Silent)]
+        return _each_once(one for one in answers if isinstance(one, Answer)), silent
+
+
+async def _addresses(host: str, port: int) -> list[str] | Silent:
+    """A URL for each address; of a dual-stack Pod both."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return Silent(host_port(host, port), error.strerror or str(error))
+    return [f"http://{host_port(str(one[4][0]), port)}" for one in found]
+
+
+def _each_once(answers: Iterable[Answer]) -> list[Answer]:
+    """One answer of each vantage: a Pod may have been asked at two addresses. Two that differ in their node stay."""
+    return list({(one.origin.vantage, one.node): one for one in answers}.values())
+
+
+def _ask(url: str, since: float, until: float, timeout: float) -> Answer | Silent:
+    path = f"{PATH}?{urlencode({'from': as_rfc3339(since), 'to': as_rfc3339(until)})}"
+    try:
+        return read(url, json.loads(ask(url, path, timeout=timeout)))
+    except NoAnswer as error:
+        return Silent(url, error.why)
+    except Refused as error:
+        if error.status == 404:
+            return Silent(url, f"it has no {PATH}: it is another program, or an older prober ({error})")
+        return Silent(url, f"it says: {error}")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        return Silent(url, f"something else answers at {address_of(url, PATH)} ({error!r})")
+
+
+def read(url: str, told: Mapping[str, Any]) -> Answer:
+    """The API's JSON. KeyError, TypeError, ValueError, AttributeError, IndexError: it is something else."""
+    where = told["vantage"]
+    about = {str(key): str(value) for key, value in where["about"].items()}
+    places = (str(where[name] or "") for name in ("node", "zone", "region"))
+    keys, baselines = [], set()
+    for one in told["series"]:
+        keys.append(
+            SeriesKey(*(str(one[n]) for n in ("probe", "target", "path", "family", "layer")), one["node"] or "")
+        )
+        baselines.add(one["baseline"] or "")
+    blocks = {int(from_rfc3339(block["start"])): _block(keys, block) for block in told["blocks"]}
+    return Answer(url, Origin(str(where["name"]), *places, about), tuple(sorted(baselines - {""})), blocks)
+
+
+def _block(keys: Sequence[SeriesKey], block: Mapping[str, Any]) -> dict[SeriesKey, Reading]:
+    columns = (block["series"], block["psi"], block["runs"], block["failed"])
+    return {
+        keys[number]: Reading(math.nan if shift is None else float(shift), int(runs), int(failed))
+        for number, shift, runs, failed in zip(*columns, strict=True)
+    }
