@@ -104,6 +104,7 @@ def _baseline_routes(service: ServiceView) -> list[Route]:
 
     root, version = "/api/v1/baselines", ("version",)
     return [
+        route("/api/v1/shifts", {"GET": ("shifts", ("from", "to"))}),
         _route("/api/v1/regressions", regressions, query=api.REGRESSIONS_QUERY),
         route(root, {"GET": ("list", ()), "POST": ("record", ())}),
         route(f"{root}/now/export", {"GET": ("export_now", ("from", "to"))}),

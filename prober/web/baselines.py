@@ -26,6 +26,7 @@ from prober.engine.baselines.tracker import Tracker
 from prober.units import rfc3339
 from prober.web.figures import against, figures
 from prober.web.query import BadQuery, did_you_mean, moment, moment_of, number
+from prober.web.shifts import shifts
 from prober.web.stream import Streamed, in_chunks
 
 #: Bytes of a request: of words, and of a file. A file of 10,000 series and a week has some 100 MB.
@@ -256,4 +257,5 @@ ENDPOINTS: Final[Mapping[str, Answers]] = {
     "export": export,
     "export_now": export_now,
     "import": import_,
+    "shifts": shifts,
 }

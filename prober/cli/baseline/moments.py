@@ -54,6 +54,11 @@ def told(at: float) -> str:
     return f"{_local(at):%-d %b %H:%M}"
 
 
+def told_clock(at: float) -> str:
+    """`14:20`, local time."""
+    return f"{_local(at):%H:%M}"
+
+
 def told_hour(at: float) -> str:
     """`Thu 14h`, local time: which hour of a week."""
     return f"{_local(at):%a %Hh}"

@@ -20,6 +20,7 @@ from prober.units import host_port
 PATH: Final = "/api/v1/shifts"
 #: Probers that are asked at once.
 _AT_ONCE: Final = 16
+_NAMES: Final = ("probe", "target", "path", "family", "layer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +109,14 @@ def read(url: str, told: Mapping[str, Any]) -> Answer:
     """The API's JSON. KeyError, TypeError, ValueError, AttributeError, IndexError: it is something else."""
     where = told["vantage"]
     about = {str(key): str(value) for key, value in where["about"].items()}
-    places = (str(where[name] or "") for name in ("node", "zone", "region"))
+    node, zone, region = (str(where[name] or "") for name in ("node", "zone", "region"))
     keys, baselines = [], set()
     for one in told["series"]:
-        keys.append(
-            SeriesKey(*(str(one[n]) for n in ("probe", "target", "path", "family", "layer")), one["node"] or "")
-        )
+        probe, target, path, family, layer = (str(one[name]) for name in _NAMES)
+        keys.append(SeriesKey(probe, target, path, family, layer, str(one["node"] or "")))
         baselines.add(one["baseline"] or "")
     blocks = {int(from_rfc3339(block["start"])): _block(keys, block) for block in told["blocks"]}
-    return Answer(url, Origin(str(where["name"]), *places, about), tuple(sorted(baselines - {""})), blocks)
+    return Answer(url, Origin(str(where["name"]), node, zone, region, about), tuple(sorted(baselines - {""})), blocks)
 
 
 def _block(keys: Sequence[SeriesKey], block: Mapping[str, Any]) -> dict[SeriesKey, Reading]:

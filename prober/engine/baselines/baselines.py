@@ -157,6 +157,10 @@ class Baselines:
         """One baseline as a file (gzip). UnknownBaseline."""
         return await asyncio.to_thread(file.write, await self.get(label, version))
 
+    async def origin(self) -> Origin:
+        """Where this vantage is, and what runs there now."""
+        return await self._origin({})
+
     async def window(self, since: float, until: float) -> Recording:
         """What was measured between the two (Unix seconds), good or bad, as a recording with the label `now`."""
         origin = await self._origin({})
