@@ -134,6 +134,11 @@ class Rolling:
         rows = len(self._views)
         self._sums, self._failed = np.zeros((rows, 5)), np.zeros((rows, 2, 2), np.int64)
         self._blocks = np.zeros(rows, np.int64)
+        self._order = sorted(kept)
+        at = {member: number for number, member in enumerate(self._order)}
+        self._within = np.zeros((rows, len(self._order)))  # view × member
+        for row, members in enumerate(self._views.values()):
+            self._within[row, [at[member] for member in members]] = 1.0
 
     @property
     def members(self) -> frozenset[Member]:
@@ -185,12 +190,13 @@ class Rolling:
         self._blocks += there
 
     def _count(self, told: Mapping[Member, Reading]) -> None:
-        for row, members in enumerate(self._views.values()):
-            for member in members:
-                if (one := told.get(member)) is not None:
-                    for side, nodes in enumerate(self._sides):
-                        if member.node in nodes:
-                            self._failed[row, side] += one.failed, one.runs
+        counts = np.zeros((len(self._order), len(self._sides), 2))
+        for number, member in enumerate(self._order):
+            if (one := told.get(member)) is not None:
+                for side, nodes in enumerate(self._sides):
+                    if member.node in nodes:
+                        counts[number, side] = one.failed, one.runs
+        self._failed += np.tensordot(self._within, counts, 1).astype(np.int64)
 
     def _standing(self, row: int, view: View) -> Standing:
         weight, changed, control, by_threshold, allowed = self._sums[row].tolist()

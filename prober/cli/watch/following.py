@@ -101,10 +101,8 @@ class Following:
         before = self._cluster.nodes if self._plan.access is None else ()
         known = {node.name: node for node in before}
         for answer in answers:
-            for keys in answer.blocks.values():
-                for key in keys:
-                    if key.node:
-                        known.setdefault(key.node, NodeInfo(key.node))
+            for member in answer.members:
+                known.setdefault(member.node, NodeInfo(member.node))
         for answer in answers:
             where = answer.origin
             known[answer.node] = NodeInfo.told(answer.node, where.zone, where.region, where.about)
@@ -132,9 +130,9 @@ class Following:
     def _went_on(self, answers: Sequence[Answer], silent: Sequence[Silent], moved: Sequence[Moved]) -> Picture:
         for answer in self._unchanged(answers):
             self._last[answer.origin.vantage] = max(answer.blocks, default=0)
-            for start, readings in answer.blocks.items():
+            for start in answer.blocks:
                 if start >= self._plan.since and (self._block is None or start > self._block):
-                    self._waiting[start] |= {answer.member(key): one for key, one in readings.items()}
+                    self._waiting[start] |= answer.readings(start)
         rolling = self._rolling
         if rolling is None:
             raise RuntimeError("`begin` comes first")
@@ -208,20 +206,18 @@ def _refuse_namesakes(answers: Sequence[Answer]) -> None:
 
 def _hourly(answers: Iterable[Answer], until: float) -> dict[Member, dict[int, float]]:
     """The mean shift of each hour before `until` of each series, where half of its blocks or more are there."""
-    sums: dict[Member, dict[int, list[float]]] = {}
+    found = {}
     for answer in answers:
-        for start, readings in answer.blocks.items():
-            if start + BLOCK > until:
-                continue
-            hour = start // HOUR * HOUR
-            for key, one in readings.items():
-                hours = sums.setdefault(answer.member(key), {})
-                if isfinite(one.shift):
-                    hours.setdefault(hour, []).append(one.shift)
-    return {
-        member: {hour: sum(shifts) / len(shifts) for hour, shifts in hours.items() if len(shifts) >= _FEW}
-        for member, hours in sums.items()
-    }
+        told: list[dict[int, list[float]]] = [{} for _ in answer.members]
+        for start, block in answer.blocks.items():
+            if start + BLOCK <= until:
+                hour = start // HOUR * HOUR
+                for place, one in zip(*block, strict=True):
+                    if isfinite(one.shift):
+                        told[place].setdefault(hour, []).append(one.shift)
+        for member, hours in zip(answer.members, told, strict=True):
+            found[member] = {at: sum(few) / len(few) for at, few in hours.items() if len(few) >= _FEW}
+    return found
 
 
 def _silent(silent: Sequence[Silent]) -> Iterator[str]:

@@ -95,7 +95,7 @@ def markdown(picture: Picture) -> str:
         f"{told_zone(picture.now)}."
     )
     if picture.differ:
-        lines.append(f"The sides differ: {picture.differ}.")
+        lines.append(f"Changed against control: {picture.differ}.")
     lines += ["", *_table(HEAD, [row for _, row in rows(picture, indent="")])]
     if failed := [row for _, row in failed_rows(picture)]:
         lines += ["", *_table(FAILED_HEAD, failed)]

@@ -65,5 +65,5 @@ def _failed(share: Share) -> str:
     """`2.9 % (2.5 to 3.4 %)`."""
     if not share.runs:
         return "–"
-    low, high = (human_share(bound) for bound in share.interval)
+    low, high = (human_share(round(bound, 6)) for bound in share.interval)
     return f"{human_share(share.failed / share.runs)} ({low.removesuffix(' %')} to {high})"

@@ -113,7 +113,7 @@ class Choice:
         changed, control = (None if one is None else one.pick(cluster) for one in (self.changed, self.control))
         changed = everyone - (control or frozenset()) if changed is None else changed
         control = everyone - changed if control is None else control
-        return {node: _side_of(node, changed, control) for node in everyone}
+        return {node: _side_of(node, changed, control) for node in sorted(everyone)}
 
     def mistaken(self, cluster: Cluster) -> tuple[str, ...]:
         """What can only be a slip: names that no node has. All else may still become true."""

@@ -23,7 +23,7 @@ def table(screen: Screen, picture: Picture, *, ends: str = "") -> Text:
         screen.text((picture.change, "bold"), ("  ", ""), (picture.progress, "cyan"), (_span(picture), DIM), room=room)
     ]
     if picture.differ:
-        lines.append(screen.text((f"the sides differ: {picture.differ}", DIM), room=room))
+        lines.append(screen.text((f"changed against control: {picture.differ}", DIM), room=room))
     shown = "bold red" if picture.regressed else "bold"
     lines += [screen.text(), *screen.text((headline(picture), shown)).wrap(screen.console, room), screen.text()]
     told_rows = list(rows(picture))

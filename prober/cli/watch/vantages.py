@@ -8,7 +8,7 @@ import math
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from prober.baseline.rolling import Member, Reading
@@ -23,6 +23,13 @@ _AT_ONCE: Final = 16
 _NAMES: Final = ("probe", "target", "path", "family", "layer")
 
 
+class Block(NamedTuple):
+    """Places in the list of members, and what was measured of each."""
+
+    places: Sequence[int]
+    readings: Sequence[Reading]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one prober said."""
@@ -31,17 +38,19 @@ class Answer:
     origin: Origin
     baselines: tuple[str, ...]
     """Label and version of those that its series are held against."""
-    blocks: Mapping[int, Mapping[SeriesKey, Reading]]
+    members: tuple[Member, ...]
+    """Its series, each with the node that decides which side it is on."""
+    blocks: Mapping[int, Block]
     """By their start (Unix seconds)."""
 
     @property
     def node(self) -> str:
         """Its node; outside a cluster the name of the vantage stands for it."""
-        return self.origin.node or self.origin.vantage
+        return _node(self.origin)
 
-    def member(self, key: SeriesKey) -> Member:
-        """One of its series, with the node that decides which side it is on."""
-        return Member(self.origin.vantage, key.node or self.node, key)
+    def readings(self, start: int) -> dict[Member, Reading]:
+        """What one of the blocks tells of each series that is in it."""
+        return {self.members[number]: reading for number, reading in zip(*self.blocks[start], strict=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +124,24 @@ def read(url: str, told: Mapping[str, Any]) -> Answer:
         probe, target, path, family, layer = (str(one[name]) for name in _NAMES)
         keys.append(SeriesKey(probe, target, path, family, layer, str(one["node"] or "")))
         baselines.add(one["baseline"] or "")
-    blocks = {int(from_rfc3339(block["start"])): _block(keys, block) for block in told["blocks"]}
-    return Answer(url, Origin(str(where["name"]), node, zone, region, about), tuple(sorted(baselines - {""})), blocks)
+    origin = Origin(str(where["name"]), node, zone, region, about)
+    members = tuple(Member(origin.vantage, key.node or _node(origin), key) for key in keys)
+    blocks = {int(from_rfc3339(block["start"])): _block(block, len(members)) for block in told["blocks"]}
+    return Answer(url, origin, tuple(sorted(baselines - {""})), members, blocks)
 
 
-def _block(keys: Sequence[SeriesKey], block: Mapping[str, Any]) -> dict[SeriesKey, Reading]:
-    columns = (block["series"], block["psi"], block["runs"], block["failed"])
-    return {
-        keys[number]: Reading(math.nan if shift is None else float(shift), int(runs), int(failed))
-        for number, shift, runs, failed in zip(*columns, strict=True)
-    }
+def _node(origin: Origin) -> str:
+    return origin.node or origin.vantage
+
+
+def _block(block: Mapping[str, Any], series: int) -> Block:
+    places = [int(number) for number in block["series"]]
+    if places and not 0 <= min(places) <= max(places) < series:
+        raise ValueError("a series that is not in the list")
+    columns = zip(block["psi"], block["runs"], block["failed"], strict=True)
+    readings = [
+        Reading(math.nan if shift is None else float(shift), int(runs), int(failed)) for shift, runs, failed in columns
+    ]
+    if len(readings) != len(places):
+        raise ValueError("columns that are not equally long")
+    return Block(places, readings)
