@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prober.baseline.rolling import Share, Standing, View
-from prober.cli.baseline.moments import as_rfc3339, told, told_zone
+from prober.cli.baseline.moments import as_rfc3339, told_span, told_zone
 from prober.cli.watch.picture import Picture, headline, verdict
 from prober.cli.watch.rows import FAILED_HEAD, HEAD, failed_rows, rows
 
@@ -91,8 +91,7 @@ def markdown(picture: Picture) -> str:
     """For the ticket of the change."""
     lines = [f"## {_cell(picture.change)}", "", f"{headline(picture)[:1].upper()}{headline(picture)[1:]}.", ""]
     lines.append(
-        f"{picture.progress.capitalize()}; from {told(picture.since, year=True)} to {told(picture.until, year=True)} "
-        f"{told_zone(picture.now)}."
+        f"{picture.progress.capitalize()}; {told_span(picture.since, picture.until)} {told_zone(picture.now)}."
     )
     if picture.differ:
         lines.append(f"Changed against control: {picture.differ}.")
