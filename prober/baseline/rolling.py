@@ -119,6 +119,8 @@ class Rolling:
             raise NotKnown(f"{most} h of shifts before the change, {LEAST_HOURS} are needed" if most else
                            "no shifts before the change")  # fmt: skip
         self._members = frozenset(kept)
+        self.hours = most
+        """Of the longest past."""
         self._means: dict[Hashable, float] = {
             member: float(np.mean(list(told.values()))) for member, told in kept.items()
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, log
 from typing import Final
 
 from prober.baseline.groups import LEAST_HOURS
@@ -25,6 +25,10 @@ from prober.kubernetes.traits import describe
 _FEW: Final = BLOCKS // 2
 #: Names that a note lists.
 _LISTED: Final = 4
+#: Hours before the change from which the intervals hold what they promise.
+_GOOD: Final = 24
+#: The ratio from which the score of small changes tells large ones too small.
+_LARGE: Final = 1.2
 
 
 class CannotFollow(Exception):
@@ -170,7 +174,7 @@ class Following:
         return Picture(
             self._plan.change, self._plan.since, self._plan.clock(), self._block, changed, control,
             describe([infos[one] for one in changed if one in infos], [infos[one] for one in control if one in infos]),
-            rolling.standings(), tuple(moved), (*self._notes, *self._about_nodes(rolling), *_silent(silent)),
+            rolling.standings(), tuple(moved), (*self._notes, *self._about_nodes(rolling), *_about_figures(rolling), *_silent(silent)),
         )  # fmt: skip
 
     def _about_nodes(self, rolling: Rolling) -> Iterator[str]:
@@ -191,6 +195,16 @@ class Following:
         if late := rolling.left_out:
             series = f"{len(late)} series" if len(late) > 1 else "a series"
             yield f"left out for less than {LEAST_HOURS} h of shifts before the change: {series}"
+
+
+def _about_figures(rolling: Rolling) -> Iterator[str]:
+    if rolling.hours < _GOOD:
+        yield f"only {rolling.hours} h were measured before the change: the intervals are narrower than they should be"
+    sizes = [
+        one.difference.change for one in rolling.standings() if one.found is not None and one.difference is not None
+    ]
+    if any(abs(log(size)) > log(_LARGE) for size in sizes):
+        yield "large differences are told too small here: prober baseline compare tells their size"
 
 
 def _refuse_namesakes(answers: Sequence[Answer]) -> None:
