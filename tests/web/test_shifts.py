@@ -83,7 +83,9 @@ async def test_what_watch_reads_is_what_the_api_told(client: httpx.AsyncClient, 
         ("since=2026-11-26T14:20:00Z", "unknown query parameter 'since' (known: from, to)"),
     ],
 )
-async def test_a_query_that_makes_no_sense_is_refused(client: httpx.AsyncClient, query: str, says: str) -> None:
+async def test_a_query_that_makes_no_sense_is_refused(
+    client: httpx.AsyncClient, turned: Turned, query: str, says: str
+) -> None:
     answer = await client.get(f"/api/v1/shifts?{query}")
     assert (answer.status_code, answer.json()) == (400, {"error": says})
 

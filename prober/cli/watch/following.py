@@ -171,10 +171,11 @@ class Following:
     def _picture(self, rolling: Rolling, silent: Sequence[Silent], moved: Sequence[Moved]) -> Picture:
         changed, control = self._sides.now(Side.CHANGED), self._sides.now(Side.CONTROL)
         infos = {node.name: node for node in self._cluster.nodes}
+        notes = (*self._notes, *self._about_nodes(rolling), *_about_figures(rolling), *_silent(silent))
         return Picture(
             self._plan.change, self._plan.since, self._plan.clock(), self._block, changed, control,
             describe([infos[one] for one in changed if one in infos], [infos[one] for one in control if one in infos]),
-            rolling.standings(), tuple(moved), (*self._notes, *self._about_nodes(rolling), *_about_figures(rolling), *_silent(silent)),
+            rolling.standings(), tuple(moved), notes,
         )  # fmt: skip
 
     def _about_nodes(self, rolling: Rolling) -> Iterator[str]:
