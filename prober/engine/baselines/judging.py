@@ -91,7 +91,7 @@ class Judging:
         block, hours = await asyncio.to_thread(self._merge, hour, block, live, lacking)
         await self.arrange(live)
         shifts = await self._judge(block)
-        await asyncio.to_thread(self._judge_groups, shifts)
+        await self._judge_groups(shifts)
         changes = self._follow(block.start + BLOCK)
         if block.start + BLOCK >= self._waits_until:
             self._remembered, self._groups = {}, {}
@@ -189,8 +189,15 @@ class Judging:
                 self._groups.pop((str(group), bank.baseline), None)
         return made
 
-    def _judge_groups(self, shifts: Shifts) -> None:
-        with self._meter:
-            by_member: dict[Hashable, float] = dict(zip(shifts.series, shifts.d.tolist(), strict=True))
-            for bank in self.groups:
+    async def _judge_groups(self, shifts: Shifts) -> None:
+        by_member = await asyncio.to_thread(_by_member, shifts)
+        pace = Pace()
+        for bank in self.groups:
+            with self._meter:
                 bank.end_block(shifts.start, by_member)
+            if pace.due:
+                await pace.rest()
+
+
+def _by_member(shifts: Shifts) -> dict[Hashable, float]:
+    return dict(zip(shifts.series, shifts.d.tolist(), strict=True))
