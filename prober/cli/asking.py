@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPException
@@ -11,6 +12,8 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
+
+from prober.units import host_port
 
 DEFAULT_URL = "http://127.0.0.1:9790"
 
@@ -22,6 +25,25 @@ def http_url(text: str) -> str:
         if parts.scheme in ("http", "https") and parts.hostname:
             return text
     raise argparse.ArgumentTypeError(f"{text}: an http:// or https:// URL is wanted")
+
+
+def service(text: str) -> tuple[str, int]:
+    """`HOST:PORT` of a name that stands for several probers, as argparse wants it read."""
+    host, _, port = text.rpartition(":")
+    if not host.strip("[]") or not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65536:
+        raise argparse.ArgumentTypeError(f"{text}: write HOST:PORT, as in prober-peers:9790")
+    return host.strip("[]"), int(port)
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """A URL for each address that the name has now, in the one family that has most: a dual-stack Pod is there twice.
+
+    OSError: it has none. UnicodeError: it cannot have any.
+    """
+    found: dict[int, dict[str, None]] = {}
+    for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        found.setdefault(family, {})[f"http://{host_port(str(address[0]), port)}"] = None
+    return max(map(list, found.values()), key=len)
 
 
 class NoAnswer(Exception):

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from prober.cli.arguments import duration
-from prober.cli.asking import DEFAULT_URL, http_url
+from prober.cli.asking import DEFAULT_URL, addresses_of, http_url, service
 from prober.cli.baseline.moments import moment
 from prober.cli.baseline.probers import Prober
 from prober.cli.configured import UsageError
+from prober.units import host_port
 
 #: Seconds: a prober of many series has much to write or to read.
 _TIMEOUT = 60.0
@@ -18,16 +19,26 @@ MOMENTS = "T is RFC 3339 (2026-11-26T14:20:00Z), 14:20 (today, local time), -2h 
 
 
 def add_probers(parser: argparse.ArgumentParser) -> None:
-    """`--url` and `--timeout`."""
+    """`--url`, `--service` and `--timeout`."""
     parser.add_argument("--url", type=http_url, action="append", metavar="URL", dest="urls",
                         help=f"the prober to ask; again for each vantage (default: {DEFAULT_URL})")  # fmt: skip
+    parser.add_argument("--service", type=service, action="append", default=[], metavar="HOST:PORT", dest="services",
+                        help="the probers at every address of this name, as of a headless Service: "
+                        "prober-peers:9790")  # fmt: skip
     parser.add_argument("--timeout", type=duration, default=_TIMEOUT, metavar="TIME",
                         help="how long an answer may take (default: 1m)")  # fmt: skip
 
 
 def probers_of(args: argparse.Namespace) -> list[Prober]:
-    """The probers that were named, each once; or the one here."""
-    return [Prober(url, args.timeout) for url in dict.fromkeys(url.rstrip("/") for url in args.urls or [DEFAULT_URL])]
+    """The probers that were named, each once; or the one here. UsageError for a name without addresses."""
+    urls = [url.rstrip("/") for url in args.urls or []]
+    for host, port in args.services:
+        try:
+            urls += addresses_of(host, port)
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise UsageError(f"prober: --service {host_port(host, port)}: {why}") from None
+    return [Prober(url, args.timeout) for url in dict.fromkeys(urls or [DEFAULT_URL])]
 
 
 def add_window(parser: argparse.ArgumentParser, what: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from prober.baseline.values import Recording
+from prober.cli.asking import addresses_of
 from prober.cli.main import main
 from prober.reasons import Family
 from tests.support.baselines import KEYS, LATER, WINDOW, Ask, Kept, measured, probing
@@ -214,3 +215,30 @@ def test_a_span_before_now_is_a_value_with_and_without_the_equals_sign(ask: Ask,
     for words in (("--from", "-30h", "--to", "-5h"), ("--from=-30h", "--to=-5h")):
         code, out, _ = ask("record", "--label", "x", *words, only=probers[:1])
         assert (code, "nothing was recorded: none of 0" in out or "nothing was measured" in out) == (2, True)
+
+
+def test_a_name_stands_for_the_probers_at_all_its_addresses(
+    known: list[Kept], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Pod with two addresses is asked once."""
+    port = int(known[0].url.rpartition(":")[2])
+    assert addresses_of("127.0.0.1", port) == [known[0].url]
+    assert addresses_of("::1", 1) == ["http://[::1]:1"]
+    told = [(socket.AF_INET6, 0, 0, "", ("::1", port, 0, 0)), (socket.AF_INET, 0, 0, "", ("127.0.0.1", port)),
+            (socket.AF_INET, 0, 0, "", ("127.0.0.2", port))]  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", lambda *_, **__: told)
+        assert addresses_of("peers", port) == [known[0].url, f"http://127.0.0.2:{port}"]
+    assert main(["baseline", "list", "-o", "json", "--service", f"127.0.0.1:{port}", "--url", f"{known[0].url}/"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["baselines"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("peers", "peers: write HOST:PORT"), ("peers:0", "write HOST:PORT"), ("a..b:1", "--service a..b:1: ")],
+)
+def test_a_name_that_is_none_or_has_no_address_is_refused(
+    name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["baseline", "list", "--service", name]) == 2
+    assert said in capsys.readouterr().err
