@@ -14,7 +14,7 @@ from prober.baseline.scores import Block
 from prober.baseline.sketch import Floats, Sketch
 from prober.baseline.values import BLOCK, BLOCKS, HOUR, Channel, Direction, Hour, Regression, SeriesKey
 from tests.baseline.made import MONDAY
-from tests.network.traces import PER_BLOCK, Series, Trace
+from tests.network.traces import EVERY, PER_BLOCK, Series, Trace
 
 #: Hours of a baseline, and when what comes after it begins.
 RECORDED = 34
@@ -50,10 +50,10 @@ class Watched(NamedTuple):
         return [each for each in self.bank.regressions()
                 if each.subject == key and (not channels or each.channel in channels)]  # fmt: skip
 
-    def wire(self, key: SeriesKey) -> tuple[float, float, float]:
-        """By how much the wire of a series has changed: its median, its mean (of what is usual) and its p99, as
-        ratios."""
-        now, then = self.trace[key].wire, self.before[key].wire
+    def wire(self, key: SeriesKey, since: float = WATCHED) -> tuple[float, float, float]:
+        """By how much the wire of a series has changed, from then on: its median, its mean (of what is usual) and its
+        p99, as ratios."""
+        now, then = self.trace[key].wire[int(since - WATCHED) // EVERY :], self.before[key].wire
         middle = float(np.median(then))
         mean = _usual(now, middle) - _usual(then, middle)
         return (
@@ -66,7 +66,7 @@ class Watched(NamedTuple):
         """Alarms about times that the wire knows no reason for."""
         for alarm in self.bank.regressions():
             assert isinstance(alarm.subject, SeriesKey)
-            _, mean, p99 = self.wire(alarm.subject)
+            _, mean, p99 = self.wire(alarm.subject, alarm.onset)
             sign = 1 if alarm.direction is Direction.REGRESSED else -1
             founded = p99 > _HEAVIER if alarm.channel is Channel.TAIL else sign * np.log(mean) > _MOVED
             if alarm.channel is not Channel.FAILURE and not founded:
