@@ -16,6 +16,8 @@ from prober.baseline.tables import Tables, looked_up
 _NEAR: Floats = np.arange(1, 11) * WIDTH
 #: Shifts (log seconds) for which the answer is kept: bin by bin where that of a narrow baseline bends.
 SHIFTS: Floats = np.concatenate([[-1.6, -0.8, -0.6], -_NEAR[::-1], [0.0], _NEAR, [0.5, 0.6, 0.8, 1.2, 1.6, 2.4, 3.2]])
+#: The share of the largest mean score beyond which the size of a shift is not told by it.
+SATURATED = 0.99
 #: Where the tail is looked at: quantiles of the baseline, and multiples of its p99.
 QUANTILES: Floats = np.array([0.95, 0.97, 0.98, 0.99])
 MULTIPLES: Floats = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
@@ -47,7 +49,12 @@ class Response:
         return cls(np.maximum.accumulate(rank - rank[SHIFTS == 0.0]), marks, coarse)
 
     def shift(self, rank: float) -> float:
-        """The shift (log seconds) behind a mean rank score."""
+        """The shift (log seconds) behind a mean rank score; the least of those that all but the outermost latencies of
+        the baseline say nothing about any more."""
+        return self.reach(min(max(rank, SATURATED * float(self.rank[0])), SATURATED * float(self.rank[-1])))
+
+    def reach(self, rank: float) -> float:
+        """The same where the outermost are believed."""
         return float(np.interp(rank, self.rank, SHIFTS))
 
     def p99_least(self, shares: Floats) -> float:

@@ -50,7 +50,7 @@ def shift_of(fit: Fit, psi: float, rank: float, blocks: float) -> tuple[float, f
     by_rank = fit.response.shift(rank)
     rank_error, psi_error = _error(fit.rank, fit.blocks, blocks), _error(fit.psi, fit.blocks, blocks)
     if max(abs(psi), abs(by_rank)) > _SMALL:
-        bounds = [abs(fit.response.shift(rank + sign * Z * rank_error) - by_rank) for sign in (-1, 1)]
+        bounds = [abs(fit.response.reach(rank + sign * Z * rank_error) - by_rank) for sign in (-1, 1)]
         below, above = (math.hypot(max(bound, Z * rank_error), Z * fit.response.coarse) for bound in bounds)
         return by_rank, below, above
     share = rank_error**2 / (rank_error**2 + psi_error**2)

@@ -69,6 +69,13 @@ def test_the_size_is_within_its_interval_where_latencies_hardly_differ(factor: f
         assert size.lower < factor < size.upper
 
 
+def test_where_all_lies_beyond_the_baseline_the_size_is_what_it_is_at_least() -> None:
+    narrow = fit(hours(latencies(26, 48 * BLOCKS, median=0.01, spread=0.005)))
+    for rank in (1.0, -1.0):
+        assert abs(narrow.response.shift(rank)) < 1.0
+        assert abs(narrow.response.reach(rank)) > 1.5
+
+
 def test_ten_minutes_of_four_times_the_latency_never_alarm() -> None:
     blocks = [x * (4.0 if number in (40, 41) else 1.0) for number, x in enumerate(latencies(15, 24 * BLOCKS))]
     bank = watch(blocks, lambda number: {"timeout": 20} if number in (40, 41) else {})
