@@ -166,6 +166,8 @@ def test_a_service_is_slower_by_no_more_than_its_endpoints_on_the_slow_node(told
 
 def test_the_slow_node_minus_the_other_one_is_confirmed_before_its_series_are_suspected(told: Told) -> None:
     slow, other = TCP3.key(V4, "tcp"), TCP1.key(V4, "tcp")
+    if len(steady(told, [slow, other])) < 2:
+        pytest.skip("the machine is too restless for one of the two")
     group = Group("node2 minus node1", "tcp", (slow,), (other,))
     pool = Pool([group], weights_of({key: told.fits[key] for key in (slow, other)}))
     bank = GroupBank(pool, pool.learned(hourly_of({key: told.fits[key] for key in (slow, other)})), "lab v1")
