@@ -171,18 +171,14 @@ def _placed(ones: Sequence[Regression], atlas: Atlas) -> Iterator[Folded]:
     """One cluster, shared out to its places. The place is that of the confirmed ones; suspects that lie in it belong to
     it, those that do not are told by themselves."""
     by_key = {_series(one): one for one in ones}
-    sure = [key for key, one in by_key.items() if one.level is Level.CONFIRMED]
-    rest = by_key.keys() - set(sure)
-    for bits, place in atlas.places(sure):
-        there = atlas.inside(place) if place is not None else bits
-        keys = [key for key in by_key if atlas.bits((key,)) & (bits | there)]
-        members = sorted((by_key[key] for key in keys), key=lambda one: (not _sureness(one)[0], _series(one)))
-        by_key = {key: one for key, one in by_key.items() if key not in keys}
-        rest -= set(keys)
-        yield _folded(members, place, None)
-    for bits, place in atlas.places(sorted(rest)):
-        members = [by_key[key] for key in sorted(rest) if atlas.bits((key,)) & bits]
-        yield _folded(members, place, _beyond_chance(bits, atlas))
+    sure = atlas.bits(key for key, one in by_key.items() if one.level is Level.CONFIRMED)
+    suspects = atlas.bits(by_key) & ~sure
+    for part, place in atlas.places(sure, suspects):
+        there = part if place is None else part | (atlas.inside(place) & suspects)
+        suspects &= ~there
+        yield _folded([by_key[key] for key in atlas.keys_of(there)], place, None)
+    for part, place in atlas.places(suspects):
+        yield _folded([by_key[key] for key in atlas.keys_of(part)], place, _beyond_chance(part, atlas))
 
 
 def _beyond_chance(suspects: int, atlas: Atlas) -> int | None:
@@ -195,6 +191,7 @@ def _beyond_chance(suspects: int, atlas: Atlas) -> int | None:
 
 
 def _folded(members: Sequence[Regression], place: Place | None, by_chance: int | None) -> Folded:
+    members = sorted(members, key=lambda one: (one.level is not Level.CONFIRMED, _series(one)))
     keys = [_series(one) for one in members]
     if len(members) == 1:
         where = f"for {keys[0].cell}" + (f" on node {keys[0].node}" if keys[0].node else "")

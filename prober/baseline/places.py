@@ -19,6 +19,8 @@ _FULL: Final = 0.75
 #: Values that a place names at most; and labels, where several places are looked for.
 _MOST_VALUES: Final = 6
 _MOST_LABELS: Final = 3
+#: Places that some series are shared out to at most; what is left has none.
+_MOST_PLACES: Final = 6
 
 Labels = tuple[tuple[str, tuple[str, ...]], ...]
 """`(("path", ("ingress",)), ("family", ("ipv6",)))`; none is everywhere."""
@@ -53,6 +55,13 @@ class Atlas:
             found |= self._bit.get(key, 0)
         return found
 
+    def keys_of(self, some: int) -> Iterator[SeriesKey]:
+        """The series of a set."""
+        while some:
+            lowest = some & -some
+            yield self.keys[lowest.bit_length() - 1]
+            some ^= lowest
+
     def pools(self) -> Iterator[int]:
         """All, and those that share one label."""
         yield self.all
@@ -64,22 +73,25 @@ class Atlas:
         """The set of all series of a place."""
         return self._there(place.labels)
 
-    def places(self, keys: Iterable[SeriesKey]) -> Iterator[tuple[int, Place | None]]:
-        """Share these out to as few places as possible: the set of each, and None for what has no place in common."""
-        rest = self.bits(keys)
-        while rest:
-            place = self.place(rest)
+    def places(self, some: int, others: int = 0) -> Iterator[tuple[int, Place | None]]:
+        """Share these out to as few places as possible: the set of each, and None for what has no place in common.
+        `others` are no reason for a place, but do fill it."""
+        for _ in range(_MOST_PLACES):
+            if not some:
+                return
+            place = self.place(some, others)
             if place is not None:
-                yield rest, place
+                yield some, place
                 return
-            part = self._largest(rest)
+            part = self._largest(some, others)
             if part is None:
-                yield rest, None
-                return
+                break
             yield part
-            rest &= ~part[0]
+            some &= ~part[0]
+        if some:
+            yield some, None
 
-    def place(self, some: int) -> Place | None:
+    def place(self, some: int, others: int = 0) -> Place | None:
         """The place of all of these, by the fewest values; None where there is none."""
         telling = {
             name: values
@@ -94,18 +106,18 @@ class Atlas:
                     continue
                 labels = tuple((name, telling[name]) for name in names)
                 there = self._there(labels)
-                share = some.bit_count() / there.bit_count()
+                share = ((some | others) & there).bit_count() / there.bit_count()
                 if share >= _FULL:
                     found.append((cost, -share, order, Place(labels, there.bit_count())))
         return min(found, key=lambda one: one[:3])[3] if found else None
 
-    def _largest(self, some: int) -> tuple[int, Place] | None:
+    def _largest(self, some: int, others: int) -> tuple[int, Place] | None:
         """The place with the most of these, two at least, where not all of them lie in one."""
         best: tuple[tuple[int, int, float], int, Place] | None = None
         for labels in self._combinations(some):
             there = self._there(labels)
             part = there & some
-            share = part.bit_count() / there.bit_count()
+            share = ((some | others) & there).bit_count() / there.bit_count()
             rank = part.bit_count(), -len(labels), share
             if rank[0] > 1 and share >= _FULL and (best is None or rank > best[0]):
                 best = rank, part, Place(labels, there.bit_count())
@@ -113,11 +125,10 @@ class Atlas:
 
     def _combinations(self, some: int) -> set[Labels]:
         found: set[Labels] = set()
-        for number, key in enumerate(self.keys):
-            if some >> number & 1:
-                labels = [(name, (value,)) for name, value in self._labels(key) if len(self._having[name]) > 1]
-                for count in range(1, _MOST_LABELS + 1):
-                    found.update(combinations(labels, count))
+        for key in self.keys_of(some):
+            labels = [(name, (value,)) for name, value in self._labels(key) if len(self._having[name]) > 1]
+            for count in range(1, _MOST_LABELS + 1):
+                found.update(combinations(labels, count))
         return found
 
     def _there(self, labels: Labels) -> int:

@@ -170,7 +170,7 @@ class BaselineMetrics:
 
     def _put(self, owner: Owner, after: dict[tuple[str, ...], Shown]) -> None:
         """Another list only where it has others: what was rendered of it stays good."""
-        if list(after) != list(self._accounts[owner]):
+        if list(after.values()) != list(self._accounts[owner].values()):
             self._accounts[owner], self._owners[owner] = after, list(after.values())
 
 
