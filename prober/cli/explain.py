@@ -1,4 +1,4 @@
-"""`prober explain`: what fails, what was ruled out, what to check next, since when, and the line that proves it.
+"""`prober explain`: what fails or has changed, what was ruled out, what to check next, since when, and the line that proves it.
 
 Asks a running prober, or with `-c` climbs the cells itself, once.
 """
@@ -12,10 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prober.cli.asking import DEFAULT_URL, http_url
+from prober.cli.changes import Changes, changes_of
 from prober.cli.exits import FAILED, OK, USAGE
-from prober.cli.findings import Finding, UsageError, climbed, fetched
+from prober.cli.findings import TIMEOUT, Finding, UsageError, climbed, fetched
 from prober.cli.render import tell
-from prober.cli.screen import ADVICE_SIGN, ADVICE_STYLE, DIM, RESULT_STYLES, SIGNS, Screen
+from prober.cli.screen import (
+    ADVICE_SIGN,
+    ADVICE_STYLE,
+    DIM,
+    PARTLY_SIGN,
+    PARTLY_STYLE,
+    RESULT_STYLES,
+    SIGNS,
+    Screen,
+)
 from prober.reasons import Result
 
 
@@ -31,23 +41,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """1 if anything fails that is more than advice, else 0; 2 if there is nobody to ask or the configuration is bad."""
+    changes = Changes()
     try:
         if args.config is not None:
             findings = asyncio.run(climbed(args.config, args.target))
         else:
             findings = fetched(args.url, args.target)
+            changes = changes_of(args.url, args.target, timeout=TIMEOUT)
     except UsageError as error:
         print(error, file=sys.stderr)
         return USAGE
-    return _show(Screen(), findings)
+    return _show(Screen(), findings, changes)
 
 
-def _show(screen: Screen, findings: Sequence[Finding]) -> int:
+def _show(screen: Screen, findings: Sequence[Finding], changes: Changes) -> int:
     failing = [finding for finding in findings if finding.failed and not finding.advisory]
     advice = [finding for finding in findings if finding.advisory]
     for finding in (*failing, *advice):
         _tell_one(screen, finding)
         screen.line()
+    _tell_changes(screen, changes)
     unknown = sum(not finding.known for finding in findings)
     held = len(findings) - len(failing) - len(advice) - unknown
     parts = [f"{len(failing)} of {len(findings)} cells fail" if failing else f"nothing fails, {held} held"]
@@ -55,9 +68,23 @@ def _show(screen: Screen, findings: Sequence[Finding]) -> int:
         parts.append(f"{len(advice)} only to be noted")
     if unknown:
         parts.append(f"{unknown} not climbed yet")
+    if changes.pressing:
+        parts.append(f"{len(changes.pressing)} not as usual")
     result = Result.FAILED if failing else Result.OK
     screen.line((f"{SIGNS[result]} {', '.join(parts)}.", RESULT_STYLES[result]))
     return FAILED if failing else OK
+
+
+def _tell_changes(screen: Screen, changes: Changes) -> None:
+    """What is not as it was: no failure, so it changes nothing of the end."""
+    signed = ((PARTLY_SIGN, PARTLY_STYLE, changes.pressing), (ADVICE_SIGN, ADVICE_STYLE, changes.noted))
+    for sign, style, told in signed:
+        for says in told:
+            screen.paragraph(sign, says, indent=0, label_width=2, label_style=style)
+    if changes.suspects:
+        screen.line((f"  {changes.suspects} suspected of a change, no more than chance allows", DIM))
+    if changes.pressing or changes.noted or changes.suspects:
+        screen.line()
 
 
 def _tell_one(screen: Screen, finding: Finding) -> None:

@@ -20,11 +20,12 @@ from prober.model import Cell, Run, Verdict
 from prober.reasons import Layer, Reason
 from prober.units import human_span
 
-_TIMEOUT = 10.0  # seconds to wait for the API
+#: Seconds to wait for the API.
+TIMEOUT = 10.0
 _LONGEST_EVIDENCE = 600
 _FOR_MACHINES = frozenset({"not_after_timestamp", "detail", "clock", "local_seconds"})
 
-__all__ = ["Finding", "UsageError", "climbed", "fetched"]
+__all__ = ["TIMEOUT", "Finding", "UsageError", "climbed", "fetched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def fetched(url: str, target: str | None) -> list[Finding]:
 def _ask(url: str) -> Sequence[Mapping[str, Any]]:
     path = "/api/v1/cells"
     try:
-        cells: Sequence[Mapping[str, Any]] = json.loads(ask(url, path, timeout=_TIMEOUT))["cells"]
+        cells: Sequence[Mapping[str, Any]] = json.loads(ask(url, path, timeout=TIMEOUT))["cells"]
     except (NoAnswer, Refused, KeyError, TypeError, ValueError) as error:
         why = error.why if isinstance(error, NoAnswer) else error
         raise UsageError(

@@ -35,10 +35,15 @@ def a_cell(run: Run | None, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def api(*cells: dict[str, Any], status: str = "200 OK") -> Callable[[socket.socket], None]:
+NOTHING: dict[str, Any] = {"summary": [], "regressions": [], "budgets": []}
+
+
+def api(
+    *cells: dict[str, Any], status: str = "200 OK", changes: dict[str, Any] = NOTHING
+) -> Callable[[socket.socket], None]:
     def talk(sock: socket.socket) -> None:
-        sock.recv(65536)
-        body = json.dumps({"cells": cells}).encode()
+        asked = sock.recv(65536)
+        body = json.dumps(changes if b"/regressions" in asked else {"cells": cells}).encode()
         sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
 
     return talk
@@ -67,6 +72,54 @@ def test_a_failing_cell_is_told_with_all_that_is_known(capsys: pytest.CaptureFix
 def test_where_nothing_fails_that_is_said_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(api(a_cell(good(FAMILY)))) == 0
     assert capsys.readouterr().out == "✓ nothing fails, 1 held.\n"
+
+
+CHANGES: dict[str, Any] = {
+    "summary": [
+        {"says": "tcp 18 % slower since 14:20 over path ingress, confirmed", "pages": True, "level": "confirmed"},
+        {"says": "dns 20 % faster since 14:20 everywhere, confirmed", "pages": False, "level": "confirmed"},
+        {"says": "tls 5 % slower", "pages": False, "level": "suspect", "series": ["a", "b"]},
+    ],
+    "budgets": [{"says": "web/web-api/ingress/ipv4 is over its budget: tcp p99 7.1 ms of 5.0 ms since 14:20"}],
+}
+
+
+def test_what_is_not_as_usual_is_told_after_what_fails_and_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(api(a_cell(good(FAMILY)), changes=CHANGES)) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "◐ tcp 18 % slower since 14:20 over path ingress, confirmed",
+        "◐ web/web-api/ingress/ipv4 is over its budget: tcp p99 7.1 ms of 5.0 ms since 14:20",
+        "○ dns 20 % faster since 14:20 everywhere, confirmed",
+        "  2 suspected of a change, no more than chance allows",
+        "",
+        "✓ nothing fails, 1 held, 2 not as usual.",
+    ]
+    assert ask(api(a_cell(expired(FAMILY)), changes=CHANGES)) == 1
+    shown = capsys.readouterr().out
+    assert shown.index("✗ web/web-api") < shown.index("◐ tcp 18 %")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"cells": []}, "something else answers there (KeyError('summary'))"), ([], "something else answers there (")],
+)
+def test_a_prober_that_does_not_say_what_has_changed_is_told_of(
+    capsys: pytest.CaptureFixture[str], changes: Any, says: str
+) -> None:
+    assert ask(api(a_cell(good(FAMILY)), changes=changes)) == 0
+    assert f"/api/v1/regressions: {says}" in capsys.readouterr().err
+
+
+def test_an_older_prober_has_no_say_in_what_has_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    def talk(sock: socket.socket) -> None:
+        asked = sock.recv(65536)
+        old = b"/regressions" in asked
+        body = json.dumps({"error": "Not Found"} if old else {"cells": [a_cell(good(FAMILY))]}).encode()
+        head = f"HTTP/1.1 {'404 Not Found' if old else '200 OK'}\r\nContent-Length: {len(body)}\r\n"
+        sock.sendall(f"{head}Connection: close\r\n\r\n".encode() + body)
+
+    assert ask(talk) == 0
+    assert capsys.readouterr() == ("✓ nothing fails, 1 held.\n", "")
 
 
 def test_one_target_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
