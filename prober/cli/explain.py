@@ -1,4 +1,4 @@
-"""`prober explain`: what fails or has changed, what was ruled out, what to check next, since when, and the line that proves it.
+"""`prober explain`: what fails or has changed, what was ruled out, what to check next, and the line that proves it.
 
 Asks a running prober, or with `-c` climbs the cells itself, once.
 """

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from prober.config import schema
 from prober.config.load import load_text
+from prober.export.baseline_families import FAMILIES as BASELINE_FAMILIES
 from prober.export.selfmetrics import SelfMetrics
 from prober.export.series import FAMILIES
 from prober.model import Vantage
@@ -55,8 +58,18 @@ def test_every_metric_is_in_the_reference() -> None:
     suffix = {"counter": "_total", "info": "_info"}
     exported = {family.name + suffix.get(family.type, "") for family in FAMILIES}
     registry = SelfMetrics(Vantage("here"), process=False).registry
+    exported |= {family.name + suffix.get(family.type, "") for family in BASELINE_FAMILIES}
     exported |= {metric.name + suffix.get(metric.type, "") for metric in registry.collect()}
     assert told == exported
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_the_alerts_of_the_reference_are_alerts(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    (block,) = re.findall(r"```yaml\n(groups:.*?)```", METRICS, re.DOTALL)
+    rules.write_text(block)
+    done = subprocess.run(["promtool", "check", "rules", str(rules)], capture_output=True, text=True, check=False)
+    assert (done.returncode, "5 rules found" in done.stdout) == (0, True), done.stdout + done.stderr
 
 
 def test_every_reason_is_in_the_reference() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from prober.baseline import file
@@ -18,6 +20,7 @@ from prober.baseline.values import BLOCK, Channel, Direction, Level, SeriesKey
 from prober.engine.service import Service
 from prober.export.events import Choice, EventLog
 from prober.export.lines import LineWriter
+from prober.web.app import build_app
 from tests.support.process import prober
 from tests.support.tracking import HEALTHY, HERE, WATCHED, baseline, tcp, watched
 
@@ -39,6 +42,19 @@ def configure(path: Path, port: int, more: str = "", probe: str = "") -> Path:
         f"probes:\n  - {{name: p, kind: tcp, targets: [web], families: [ipv4], interval: 30s{probe}}}\n{more}\n"
     )
     return path
+
+
+async def told_outside(service: Service) -> None:
+    """Over HTTP: the metrics, the API and the page."""
+    transport = httpx.ASGITransport(build_app(service))
+    async with httpx.AsyncClient(transport=transport, base_url="http://prober", trust_env=False) as client:
+        metrics = (await client.get("/metrics")).text
+        assert re.search(r'prober_regression{channel="rank",direction="improved",.*level="confirmed",.*} 1', metrics)
+        assert re.search(r"prober_baseline_coverage_ratio{.*} 1", metrics)
+        assert [one["label"] for one in (await client.get("/api/v1/baselines")).json()["baselines"]] == ["healthy"]
+        (change,) = (await client.get("/api/v1/regressions")).json()["summary"]
+        assert (change["direction"], change["pages"]) == ("improved", False)
+        assert f"<li>{change['says']}</li>" in (await client.get("/")).text
 
 
 async def test_connects_that_are_not_as_they_were_are_told(tmp_path: Path, port: int) -> None:
@@ -67,6 +83,7 @@ async def test_connects_that_are_not_as_they_were_are_told(tmp_path: Path, port:
         (found,) = (r for r in tracker.baselines.regressions() if r.channel is Channel.RANK)
         assert (found.subject, found.level, found.direction) == (key, Level.CONFIRMED, Direction.IMPROVED)
         assert "kept in" in tracker.baselines.says
+        await told_outside(service)
         await service.stop(1)
     said = [json.loads(line) for line in events.read_text().splitlines()]
     told = [one for one in said if one["event"] == "regression" and one["channel"] == "rank"]
