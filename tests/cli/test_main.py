@@ -122,5 +122,15 @@ def test_trying_a_tcp_url_imports_no_more_than_its_ladder() -> None:
     assert not imported("try", "tcp://127.0.0.1:1") & (HEAVY | {"OpenSSL", "httpx", "yaml"})
 
 
+@pytest.mark.parametrize("command", ["check", "once"])
+def test_numpy_is_for_those_who_judge_baselines_alone(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "probes.yaml"
+    path.write_text(
+        'targets: {db: {paths: {service: {url: "tcp://127.0.0.1:1"}}}}\n'
+        "probes: [{name: x, kind: tcp, targets: [db], budget: {tcp: {p99: 5ms}}}]\n"
+    )
+    assert "numpy" not in imported(command, "-c", str(path))
+
+
 def test_python_m_prober_is_the_same_command() -> None:
     assert prober("--version").stdout == f"prober {__version__}\n"
