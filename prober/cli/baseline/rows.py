@@ -58,8 +58,8 @@ def _known(size: Size) -> bool:
 
 
 def _interval(size: Size | None) -> str:
-    """`+15…+21 %`; nothing where it is not known."""
+    """`+15..+21 %`; nothing where it is not known."""
     if size is None or not _known(size):
         return NOTHING
     low, high = human_change(size.lower), human_change(size.upper)
-    return f"{low.removesuffix(' %')}…{high}" if high.endswith("%") else f"{low}…{high}"
+    return f"{low.removesuffix(' %')}..{high}" if high.endswith("%") else f"{low}..{high}"
