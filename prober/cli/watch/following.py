@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, log
 from typing import Final
 
@@ -59,7 +59,7 @@ class Following:
         self._sides, self._pins = Sides(), Pins()
         self._cluster = Cluster()
         self._waiting: dict[int, dict[Member, Reading]] = defaultdict(dict)
-        self._baselines: dict[str, frozenset[str]] = {}
+        self._begun: dict[str, Answer] = {}
         self._last: dict[str, int] = {}
         self._block: int | None = None
         self._rolling: Rolling | None = None
@@ -73,7 +73,7 @@ class Following:
             told_why = "".join(f"\n  {one.url}: {one.why}" for one in silent)
             raise CannotFollow(f"no prober answers{told_why}" if silent else "there is no prober to ask")
         _refuse_namesakes(answers)
-        self._baselines = {one.origin.vantage: frozenset(one.baselines) for one in answers}
+        self._begun = {one.origin.vantage: replace(one, blocks={}) for one in answers}
         moved = await self._look(answers, first=True)
         self._learn(answers)
         return self._went_on(answers, silent, moved)
@@ -147,13 +147,15 @@ class Following:
         return self._picture(rolling, silent, moved)
 
     def _unchanged(self, answers: Iterable[Answer]) -> Iterator[Answer]:
-        """Those of the beginning that are still held against the same baselines: another would be a step."""
+        """Those that are where they were, held against the same baselines as at the beginning: all else is a step."""
         for answer in answers:
             vantage = answer.origin.vantage
-            before = self._baselines.get(vantage)
+            before = self._begun.get(vantage)
             if before is None:
                 self._notes.append(f"{vantage} answers only now, and is left out: begin anew to take it in")
-            elif set(answer.baselines) - before and before:
+            elif answer.node != before.node:
+                self._notes.append(f"{vantage} runs on {answer.node} since, and is left out: begin anew to take it in")
+            elif before.baselines and set(answer.baselines) - set(before.baselines):
                 self._notes.append(f"{vantage} has another baseline since, and is left out: begin anew to take it in")
             else:
                 yield answer

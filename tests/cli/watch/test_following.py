@@ -121,16 +121,18 @@ async def test_a_prober_that_falls_silent_is_told_and_the_others_go_on(fleet: Fl
     assert picture.progress == "3 of 6 nodes changed"
 
 
-async def test_another_baseline_and_a_prober_that_comes_late_are_left_out_and_told(fleet: Fleet) -> None:
+async def test_a_prober_that_moved_came_late_or_has_another_baseline_is_left_out_and_told(fleet: Fleet) -> None:
     fleet.vantages["node-f"].silent = True
     following = Following(plan(fleet, "node-[abc]", "node-[def]"))
     await following.begin()
     fleet.vantages["node-f"].silent = False
     fleet.vantages["node-a"].baseline = "later v1"
+    fleet.vantages["node-b"].origin = replace(fleet.vantages["node-b"].origin, node="node-g")
     fleet.now = SINCE + 2 * BLOCK + 200
     picture = await following.poll()
-    assert picture.notes[:2] == (
+    assert picture.notes[:3] == (
         "node-a has another baseline since, and is left out: begin anew to take it in",
+        "node-b runs on node-g since, and is left out: begin anew to take it in",
         "node-f answers only now, and is left out: begin anew to take it in",
     )
 

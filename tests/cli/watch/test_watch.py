@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
@@ -207,17 +210,33 @@ def test_in_a_pod_the_probers_of_the_manifests_are_asked(monkeypatch: pytest.Mon
     assert plan.access is not None
 
 
-def test_ctrl_c_ends_it_with_a_last_table(fleet: Fleet) -> None:
+def test_on_a_terminal_the_table_is_drawn_in_place_and_ctrl_c_leaves_the_last_one(fleet: Fleet) -> None:
     words = ["--change", "cilium", "--changed", "node-0[0-5]", "--since", SINCE]
     urls = [part for url in fleet.urls[:8] for part in ("--url", url)]
-    command = [sys.executable, "-m", "prober", "watch", *words, *urls]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
-        assert watching.stdout is not None
-        assert "6 of 8 nodes changed" in watching.stdout.readline()
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "prober", "watch", *words, *urls], stdout=theirs, stderr=subprocess.PIPE, env=environment
+    ) as watching:
+        os.close(theirs)
+        drawn = _until(ours, b"Ctrl-C ends")
         watching.send_signal(signal.SIGINT)
-        out, err = watching.communicate(timeout=30)
-    assert (watching.returncode, err) == (0, "")
-    assert "\nno difference between changed nodes and control yet\n" in out
+        last = _until(ours, b"")
+        assert watching.stderr is not None
+        assert (watching.wait(30), watching.stderr.read()) == (0, b"")
+    os.close(ours)
+    assert b"6 of 8 nodes changed" in drawn
+    assert b"no difference between changed nodes and control yet" in last
+    assert b"Ctrl-C" not in last.rpartition(b"cilium")[2]
+
+
+def _until(terminal: int, mark: bytes) -> bytes:
+    """What is written until there is the mark, or else to the end."""
+    read = b""
+    with suppress(OSError):  # how a terminal ends
+        while not mark or mark not in read:
+            read += os.read(terminal, 65536)
+    return read
 
 
 NOW = MONDAY + 60 * 3600.0
