@@ -57,13 +57,16 @@ class Written(EventLog):
 class Turned:
     """The tracker; `now` and `monotonic` are what its clocks say."""
 
-    def __init__(self, data: Path | None = None, now: float = MONDAY, nodes: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path | None = None, now: float = MONDAY, nodes: Mapping[str, str] | None = None,
+        here: Vantage = HERE,
+    ) -> None:  # fmt: skip
         self.now, self.up = float(now), 1000.0
         self.events = Written()
         self.cells: Sequence[Cell] = ()
         self._data, self._nodes = data, nodes or {}
         self.tracker = Tracker(
-            HERE, self.events, open_store=self._open, node_of=self._node_of, about=self._about,
+            here, self.events, open_store=self._open, node_of=self._node_of, about=self._about,
             clock=lambda: self.now, monotonic=lambda: self.up,
         )  # fmt: skip
 
