@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from prober.baseline.sketch import Floats
 from prober.baseline.store import Retention, Store
 from prober.baseline.values import BLOCK, BLOCKS, HOUR, Origin, Recording, SeriesKey
@@ -58,7 +60,7 @@ class Turned:
     """The tracker; `now` and `monotonic` are what its clocks say."""
 
     def __init__(
-        self, data: Path | None = None, now: float = MONDAY, nodes: Mapping[str, str] | None = None,
+        self, data: Path | Store | None = None, now: float = MONDAY, nodes: Mapping[str, str] | None = None,
         here: Vantage = HERE,
     ) -> None:  # fmt: skip
         self.now, self.up = float(now), 1000.0
@@ -90,6 +92,17 @@ class Turned:
                 self.tracker.record(cell, (replace(run, cell=cell),))
         await self.pass_by(BLOCK - self.now % BLOCK)
 
+    def fill(self, random: np.random.Generator, each: int = 40) -> None:
+        """So many samples of each series, as runs would have made them: those would take a minute for thousands."""
+        sampler = self.tracker._sampler
+        rows = list(sampler.live.keys)
+        for _ in range(each):
+            sampler.samples.rows.extend(rows)
+            sampler.samples.seconds.extend(random.lognormal(np.log(0.001), 0.2, len(rows)).tolist())
+            sampler.samples.fold()
+        for one in sampler._watched.values():
+            one.firings = each
+
     async def pass_by(self, seconds: float, *, slept: bool = False) -> None:
         """Let time go by; a machine that `slept` has not counted it."""
         self.now += seconds
@@ -98,6 +111,8 @@ class Turned:
         await self.tracker.idle()
 
     def _open(self, retention: Retention) -> Store:
+        if isinstance(self._data, Store):
+            return self._data
         return Store.open(self._data, retention=retention, clock=lambda: self.now)
 
     def _node_of(self, _: ServiceRef, address: str) -> str:
