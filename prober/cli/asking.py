@@ -16,6 +16,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 from prober.units import host_port
 
 DEFAULT_URL = "http://127.0.0.1:9790"
+#: The headless Service of the manifests, for whoever is in a Pod beside the probers.
+PEERS = "prober-peers:9790"
 
 
 def http_url(text: str) -> str:
@@ -31,7 +33,7 @@ def service(text: str) -> tuple[str, int]:
     """`HOST:PORT` of a name that stands for several probers, as argparse wants it read."""
     host, _, port = text.rpartition(":")
     if not host.strip("[]") or not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65536:
-        raise argparse.ArgumentTypeError(f"{text}: write HOST:PORT, as in prober-peers:9790")
+        raise argparse.ArgumentTypeError(f"{text}: write HOST:PORT, as in {PEERS}")
     return host.strip("[]"), int(port)
 
 

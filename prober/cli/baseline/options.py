@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from prober.cli.arguments import duration
-from prober.cli.asking import DEFAULT_URL, addresses_of, http_url, service
+from prober.cli.asking import DEFAULT_URL, PEERS, addresses_of, http_url, service
 from prober.cli.baseline.moments import moment
 from prober.cli.baseline.probers import Prober
 from prober.cli.configured import UsageError
@@ -24,7 +24,7 @@ def add_probers(parser: argparse.ArgumentParser) -> None:
                         help=f"the prober to ask; again for each vantage (default: {DEFAULT_URL})")  # fmt: skip
     parser.add_argument("--service", type=service, action="append", default=[], metavar="HOST:PORT", dest="services",
                         help="the probers at every address of this name, as of a headless Service: "
-                        "prober-peers:9790")  # fmt: skip
+                        f"{PEERS}")  # fmt: skip
     parser.add_argument("--timeout", type=duration, default=_TIMEOUT, metavar="TIME",
                         help="how long an answer may take (default: 1m)")  # fmt: skip
 

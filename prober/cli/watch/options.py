@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from prober.cli.arguments import duration
-from prober.cli.asking import DEFAULT_URL, http_url
+from prober.cli.asking import DEFAULT_URL, PEERS, http_url, service
 from prober.cli.baseline.moments import moment
 from prober.cli.configured import UsageError
 from prober.cli.watch.following import Plan
@@ -26,8 +26,6 @@ _EVERY: Final = 30.0
 #: How long a block waits for probers that are late with it.
 _GRACE: Final = 180.0
 _CONFIRMED: Final = "confirmed"
-#: The headless Service of the manifests, for whoever is in a Pod beside the probers.
-_PEERS: Final = "prober-peers:9790"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     option("--control", default="others", metavar="NODES",
            help="the nodes that are not changed, likewise (default: others)")  # fmt: skip
-    option("--since", type=moment, metavar="T", help="when the change began; RFC 3339, 14:20 (today) or, with the =, "
-           "--since=-2h (default: now)")  # fmt: skip
+    option("--since", type=moment, metavar="T", help="when the change began; RFC 3339, 14:20 (today), -2h or now "
+           "(default: now)")  # fmt: skip
     option("--history", type=duration, default=_HISTORY, metavar="TIME",
            help="how much before it is learned from (default: 48h; 12 h are needed)")  # fmt: skip
     option("--url", type=http_url, action="append", metavar="URL", dest="urls", default=[],
            help="a prober to ask; again for each vantage (default: in a Pod the Service "
-           f"{_PEERS}, else {DEFAULT_URL})")  # fmt: skip
-    option("--service", action="append", metavar="HOST:PORT", default=[],
+           f"{PEERS}, else {DEFAULT_URL})")  # fmt: skip
+    option("--service", type=service, action="append", metavar="HOST:PORT", default=[],
            help="ask the prober at every address that this name has, as of a headless Service")  # fmt: skip
     option("--api", metavar="URL", help="the API server, for nodes: beside kubectl proxy http://127.0.0.1:8001")
     option("--token-file", type=Path, metavar="FILE", help="goes with --api https://…")
@@ -89,16 +87,9 @@ def _selector(text: str, option: str) -> Selector | None:
 def _probers(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Probers:
     services = args.service
     if not services and not args.urls and environment.get("KUBERNETES_SERVICE_HOST"):
-        services = [_PEERS]
+        services = [service(PEERS)]
     urls = args.urls or ([] if services else [DEFAULT_URL])
-    return Probers(tuple(url.rstrip("/") for url in urls), tuple(map(_service, services)), args.timeout)
-
-
-def _service(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host.strip("[]") or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f"prober: --service {text}: write HOST:PORT, as in {_PEERS}")
-    return host.strip("[]"), int(port)
+    return Probers(tuple(url.rstrip("/") for url in urls), tuple(services), args.timeout)
 
 
 def time_of(args: argparse.Namespace) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -13,7 +12,7 @@ from urllib.parse import urlencode
 
 from prober.baseline.rolling import Member, Reading
 from prober.baseline.values import Origin, SeriesKey
-from prober.cli.asking import NoAnswer, Refused, address_of, ask
+from prober.cli.asking import NoAnswer, Refused, address_of, addresses_of, ask
 from prober.cli.baseline.moments import as_rfc3339, from_rfc3339
 from prober.units import host_port
 
@@ -87,12 +86,11 @@ class Probers:
 
 
 async def _addresses(host: str, port: int) -> list[str] | Silent:
-    """A URL for each address; of a dual-stack Pod both."""
+    """A URL for each address."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        return Silent(host_port(host, port), error.strerror or str(error))
-    return [f"http://{host_port(str(one[4][0]), port)}" for one in found]
+        return await asyncio.to_thread(addresses_of, host, port)
+    except (OSError, UnicodeError) as error:
+        return Silent(host_port(host, port), getattr(error, "strerror", None) or str(error))
 
 
 def _each_once(answers: Iterable[Answer]) -> list[Answer]:

@@ -156,7 +156,7 @@ def test_the_addresses_of_a_service_are_asked_and_what_is_no_prober_is_told(
         (("--change", "x", "--changed", "a", "--since", "soon"), "argument --since: 'soon' is not a moment"),
         (
             ("--change", "x", "--changed", "a", "--service", "peers"),
-            "--service peers: write HOST:PORT, as in prober-peers",
+            "--service: peers: write HOST:PORT, as in prober-peers",
         ),
         (("--change", "x", "--changed", "a", "--url", "ftp://x"), "an http:// or https:// URL is wanted"),
         (("--change", "x", "--changed", "a", "--api", "localhost"), "--api: 'localhost' is no URL of an API server"),
