@@ -55,11 +55,12 @@ async def against(old: Iterable[Recording], new: Recording) -> list[dict[str, An
     now: dict[str, _Usual] = {}
     for recording in old:
         for key in recording.series:
-            if key in new.series and not key.node:
-                was.setdefault(key.layer, _Usual()).add(recording.series[key])
-                now.setdefault(key.layer, _Usual()).add(new.series[key])
-            if pace.due:
-                await pace.rest()
+            if key.node or key not in new.series:
+                continue
+            for sums, side in ((was, recording), (now, new)):
+                sums.setdefault(key.layer, _Usual()).add(side.series[key])
+                if pace.due:
+                    await pace.rest()
     return [
         {"layer": layer, "series": was[layer].series, "was": was[layer].as_dict(), "now": now[layer].as_dict()}
         for layer in map(str, Layer)

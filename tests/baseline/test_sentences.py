@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prober.baseline.chance import most_by_chance
 from prober.baseline.folding import fold_series
@@ -242,3 +244,25 @@ def test_a_place_of_thousands_of_series_is_found() -> None:
     place = atlas.place(atlas.bits(key for key in keys if key.path == "pod" and key.family == "ipv6"))
     assert place is not None
     assert (place.labels, place.series) == ((("path", ("pod",)), ("family", ("ipv6",))), 500)
+
+
+@given(st.lists(st.tuples(st.sampled_from(KEYS), st.booleans(), st.integers(0, 9), st.floats(1.05, 3.0)), max_size=30))
+@settings(max_examples=60)
+def test_every_series_is_told_once_and_each_place_has_as_many_as_it_says(
+    drawn: list[tuple[SeriesKey, bool, int, float]],
+) -> None:
+    ones = [
+        told(key, change=change, onset=AT + 1800 * later, **(SUSPECT if suspect else {}))
+        for key, suspect, later, change in {one[0]: one for one in drawn}.values()
+    ]
+    found = fold(ones, KEYS)
+    assert sorted(one.subject for fold in found for one in fold.members) == sorted(one.subject for one in ones)  # type: ignore[type-var]  # series all
+    for one in found:
+        assert one.says(NOW)
+        levels = [member.level is Level.CONFIRMED for member in one.members]
+        assert levels == sorted(levels, reverse=True)
+        assert (one.level is Level.CONFIRMED) == levels[0]
+        if one.place is not None:
+            there = [key for key in KEYS if all(getattr(key, name) in values for name, values in one.place.labels)]
+            assert one.place.series == sum(key.layer == one.clauses.layer for key in there)
+            assert {member.subject for member in one.members} <= set(there)

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from prober.baseline.standings import alarmed_groups
+from prober.baseline.summary import fold
 from prober.baseline.values import BLOCK
 from prober.engine.baselines.showing import Showing
 from prober.export.cells import CellMetrics
@@ -111,3 +113,23 @@ async def test_a_budget_is_shown_from_the_start_and_once_it_is_broken(shown: Sho
     await feed(shown, latencies(1, 6))
     assert await shown.values("prober_budget_breached", "percentile") == {("p50",): 1}
     assert (await shown.values("prober_budget_used_ratio", "percentile"))["p50",] > 1000
+
+
+async def test_a_group_is_shown_and_told_beyond_its_other_side(shown: Shown) -> None:
+    """What both sides of a difference share is none of it."""
+    paths = [watched("api", path=path) for path in ("ingress", "service")]
+    await shown.watch(*paths)
+    both = latencies(5, 40)
+    await feed(shown, [part * 1.15 for part in both], both)
+    levels = await shown.values("prober_group_regression", "group", "scope", "layer", "direction", "level")
+    assert levels["ingress minus service", "test/api/ipv4", "tcp", "regressed", "confirmed"] == 1
+    ratios = await shown.values("prober_group_shift_ratio", "group")
+    assert ratios["ingress minus service",] == pytest.approx(1.15, abs=0.03)
+    lower = await shown.values("prober_group_shift_ratio_lower", "group")
+    assert 1 < lower["ingress minus service",] < ratios["ingress minus service",]
+    groups = alarmed_groups(shown.baselines.groups())
+    known = [key for bank in shown.baselines.banks() for key in bank.keys]
+    told = [one for one in fold(shown.baselines.regressions(), known, groups) if one.group]
+    assert [(one.group, one.scopes, one.pages) for one in told] == [("ingress minus service", ("test/api/ipv4",), True)]
+    assert " slower since " in told[0].says(shown.now)
+    assert " in ingress beyond service for test/api/ipv4 (" in told[0].says(shown.now)
