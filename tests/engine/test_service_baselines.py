@@ -16,7 +16,9 @@ import httpx
 import pytest
 
 from prober.baseline import file
+from prober.baseline.store import Store
 from prober.baseline.values import BLOCK, Channel, Direction, Level, SeriesKey
+from prober.cli.main import main
 from prober.engine.service import Service
 from prober.export.events import Choice, EventLog
 from prober.export.lines import LineWriter
@@ -123,17 +125,6 @@ def test_a_service_without_baselines_imports_neither_numpy_nor_sqlite(tmp_path: 
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_directory_for_baselines_is_used_and_said(tmp_path: Path) -> None:
-    config = configure(tmp_path / "p.yaml", 1)
-    with prober(config, "--data", str(tmp_path / "data")) as running:
-        running.signal(signal.SIGTERM)
-        assert running.wait() == 0
-        assert [line.strip() for line in running.stderr.seen if "baselines are" in line] == [
-            f"baselines are kept in {tmp_path / 'data' / 'baseline.db'}"
-        ]
-    assert (tmp_path / "data" / "baseline.db").exists()
-
-
 def test_without_a_directory_it_says_so_once(tmp_path: Path) -> None:
     with prober(configure(tmp_path / "p.yaml", 1)) as running:
         running.signal(signal.SIGTERM)
@@ -142,15 +133,14 @@ def test_without_a_directory_it_says_so_once(tmp_path: Path) -> None:
         assert "memory alone" in said
 
 
-def test_a_baseline_from_a_file_is_the_active_one(tmp_path: Path) -> None:
+def test_a_baseline_from_a_file_is_the_active_one_in_the_directory_that_was_given(tmp_path: Path) -> None:
     config = configure(tmp_path / "p.yaml", 1)
     (tmp_path / "b.gz").write_bytes(file.write(baseline(watched())))
     options = ("--data", str(tmp_path / "data"), "--baseline", str(tmp_path / "b.gz"))
     with prober(config, *options) as running:
         running.signal(signal.SIGTERM)
         assert running.wait() == 0
-    from prober.baseline.store import Store
-
+        assert f"  baselines are kept in {tmp_path / 'data' / 'baseline.db'}" in running.stderr.seen
     store = Store.open(tmp_path / "data" / "baseline.db")
     assert {key: one.label for key, one in store.active().result().items()} == {tcp(watched()): "healthy"}
     store.close()
@@ -165,13 +155,13 @@ TWO = [replace(baseline(watched()), origin=replace(baseline().origin, vantage=na
     (file.write_all(TWO), "it has 2 recordings (of x, y), and not one of vantage"),
     (file.write(replace(TWO[0], label="now")), 'the label "now" means what is measured now'),
 ])  # fmt: skip
-def test_a_file_that_is_no_baseline_ends_with_2(tmp_path: Path, data: bytes | None, words: str) -> None:
+def test_a_file_that_is_no_baseline_ends_with_2(
+    tmp_path: Path, data: bytes | None, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "b.gz"
     if data is not None:
         path.write_bytes(data)
-    command = [sys.executable, "-m", "prober", "run", "-c", str(configure(tmp_path / "p.yaml", 1)), "--listen",
-               "127.0.0.1:0", "--baseline", str(path)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"prober: {path}: ")
-    assert words in done.stderr
+    assert main(["run", "-c", str(configure(tmp_path / "p.yaml", 1)), "--baseline", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"prober: {path}: ")
+    assert words in said

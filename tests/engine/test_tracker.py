@@ -68,9 +68,9 @@ async def test_a_first_baseline_waits_until_all_is_there_and_says_so_once(
     assert [one.name for one in await turned.baselines.baselines()] == ["first v1"]
 
 
-@pytest.mark.parametrize("after", [3, 30, 50])
+@pytest.mark.parametrize("after", [3, 30])
 async def test_a_restart_changes_nothing(tmp_path: Path, after: int) -> None:
-    """Whether nothing, something or all was known of a change when the process ended."""
+    """Whether nothing or something was known of a change when the process ended."""
     cells = [watched(name) for name in ("a", "b", "c")]
     blocks = [latencies(seed, 60) for seed in (6, 7, 8)]
 
