@@ -133,3 +133,13 @@ async def test_a_group_is_shown_and_told_beyond_its_other_side(shown: Shown) -> 
     assert [(one.group, one.scopes, one.pages) for one in told] == [("ingress minus service", ("test/api/ipv4",), True)]
     assert " slower since " in told[0].says(shown.now)
     assert " in ingress beyond service for test/api/ipv4 (" in told[0].says(shown.now)
+
+
+async def test_a_disk_that_fails_is_counted_and_takes_no_baseline_away(shown: Shown) -> None:
+    await shown.watch(STEADY)
+    await feed(shown, latencies(1, 1))
+    store = shown.baselines.store
+    store._thread.submit(store._db.connection.execute, "ALTER TABLE baselines RENAME TO gone").result()
+    await feed(shown, latencies(2, 1))
+    assert await shown.values("prober_baseline_info", "label", "version") == {("healthy", "1"): 1}
+    assert (await shown.values("prober_baseline_store_failures_total"))[()] > 0

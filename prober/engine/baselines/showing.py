@@ -66,6 +66,12 @@ class Showing:
         told.regressions(regressions, alarmed_groups(baselines.groups()))
         told.layers(judged, regressions)
         told.skipped({cause: self._tracker.skipped[cause] for cause in get_args(Skipped)})
+        try:
+            for info in await baselines.baselines():
+                if info.active:
+                    told.baseline(info.label, info.version, info.recorded_at)
+        except StoreFailed:
+            del told.owners[Owner.BASELINE]  # they are as they were, as far as anybody knows
         last = baselines.last_block
         told.itself(
             coverage=baselines.coverage(),
@@ -74,9 +80,3 @@ class Showing:
             persistent=baselines.store.persistent,
             failures=baselines.store.failures,
         )
-        try:
-            for info in await baselines.baselines():
-                if info.active:
-                    told.baseline(info.label, info.version, info.recorded_at)
-        except StoreFailed:
-            del told.owners[Owner.BASELINE]  # they are as they were, as far as anybody knows
