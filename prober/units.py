@@ -22,11 +22,18 @@ def human_seconds(seconds: float) -> str:
 
 
 def human_share(share: float) -> str:
-    """A share of a whole: `0 %`, `0.02 %`, `2.9 %`, `12 %`."""
-    percent = 100 * share
-    if percent == 0 or percent >= 9.95:
-        return f"{percent:.0f} %"
-    return f"{percent:.1f} %" if percent >= 0.95 else f"{percent:.2f} %"
+    """A share of a whole: `0 %`, `0.02 %`, `2.9 %`, `3 %`, `12 %`."""
+    return f"{human_number(100 * share)} %"
+
+
+def human_number(value: float) -> str:
+    """`18`, `3.1`, `3`, `0.4`, `0.12`, `0.003`: two digits are enough to compare."""
+    size = abs(value)
+    if size >= 9.95 or value == 0:
+        return f"{value:.0f}"
+    if size >= 0.95:
+        return f"{value:.1f}".removesuffix(".0")
+    return f"{value:.2f}".rstrip("0") if size >= 0.005 else f"{value:.1g}"
 
 
 def human_change(ratio: float) -> str:

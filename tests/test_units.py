@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prober.units import host_port, human_bytes, human_seconds, human_span
+from prober.units import host_port, human_bytes, human_change, human_seconds, human_share, human_span
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,28 @@ def test_bytes_have_a_unit(count: int, text: str) -> None:
 )
 def test_spans_are_told_in_the_largest_unit_that_fits_twice(seconds: float, text: str) -> None:
     assert human_span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0 %"), (0.00003, "0.003 %"), (0.0002, "0.02 %"), (0.004, "0.4 %"), (0.00949, "0.95 %"), (0.00999, "1 %"),
+        (0.0294, "2.9 %"), (0.03, "3 %"), (0.0994, "9.9 %"), (0.0996, "10 %"), (1.0, "100 %"), (-0.012, "-1.2 %"),
+    ],
+)  # fmt: skip
+def test_shares_have_two_digits(share: float, text: str) -> None:
+    assert human_share(share) == text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (1.0, "0 %"), (1.0004, "0 %"), (1.034, "+3.4 %"), (1.18, "+18 %"), (0.88, "-12 %"), (2.99, "+199 %"),
+        (3.0, "× 3.0"), (12.4, "× 12"), (0.0, "-100 %"),
+    ],
+)  # fmt: skip
+def test_changes_have_a_sign_and_are_told_as_times_where_they_are_large(ratio: float, text: str) -> None:
+    assert human_change(ratio) == text
 
 
 def test_an_ipv6_address_stands_in_brackets_before_a_port() -> None:

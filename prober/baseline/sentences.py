@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from prober.baseline.values import Channel, Direction, Level, Regression, SeriesKey, Size
-from prober.units import human_moment
+from prober.units import human_moment, human_number, human_share
 
 #: Names that are listed; of more it is said how many.
 LISTED: Final = 3
@@ -77,14 +77,14 @@ class Clauses:
 
     def _what(self) -> str:
         if self.kind is Kind.FAILURE:
-            return f"failures of {self.layer} {percent(self.now)} instead of {percent(self.was)}"
+            return f"failures of {self.layer} {human_share(self.now)} instead of {human_share(self.was)}"
         subject = f"p99 of {self.layer}" if self.kind is Kind.TAIL else self.layer
         if self.size is None:
             return f"{subject} {self._way()}"
         ratio = self.size.change
         if ratio >= _TIMES:
             return f"{subject} {ratio:.1f} times {'as long' if self.kind is Kind.TAIL else 'as slow'}"
-        return f"{subject} {percent(abs(ratio - 1))} {self._way()}"
+        return f"{subject} {human_share(abs(ratio - 1))} {self._way()}"
 
     def _way(self) -> str:
         if self.direction is Direction.IMPROVED:
@@ -154,20 +154,12 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)
 
 
-def percent(share: float) -> str:
-    """`18 %`, `3.1 %`, `0.02 %`."""
-    return f"{_number(100 * share)} %"
-
-
-def _number(value: float) -> str:
-    size = abs(value)
-    if size >= 9.95 or value == 0:
-        return f"{value:.0f}"
-    return f"{value:.1f}".removesuffix(".0") if size >= 0.095 else f"{value:.2f}"
-
-
 def _between(low: float, high: float, unit: str) -> str:
     """`12–24 %`, `-1.2 to 8 %`, `at least 12 %`."""
     if not math.isfinite(high) or high > 100 * _ENDLESS:
-        return f"at least {_number(low)} {unit}"
-    return f"{_number(low)} to {_number(high)} {unit}" if low < 0 else f"{_number(low)}–{_number(high)} {unit}"
+        return f"at least {human_number(low)} {unit}"
+    return (
+        f"{human_number(low)} to {human_number(high)} {unit}"
+        if low < 0
+        else f"{human_number(low)}–{human_number(high)} {unit}"
+    )

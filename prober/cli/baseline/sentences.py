@@ -8,9 +8,9 @@ from statistics import median
 from typing import Final
 
 from prober.baseline.compare import BAD, Comparison, Finding, Row
-from prober.baseline.sentences import listed, percent, value_words
+from prober.baseline.sentences import listed, value_words
 from prober.cli.baseline.kept import height
-from prober.units import human_seconds
+from prober.units import human_seconds, human_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +117,19 @@ def _rank(finding: Finding) -> int:
 def _failing(rows: Sequence[Row], _size: float) -> str:
     was, now = (sum(side.failed * side.runs for side in sides) / max(sum(side.runs for side in sides), 1)
                 for sides in ([row.was for row in rows], [row.now for row in rows]))  # fmt: skip
-    return f"fails in {percent(now)} of the runs (it was {percent(was)})"
+    return f"fails in {human_share(now)} of the runs (it was {human_share(was)})"
 
 
 def _slower(_rows: Sequence[Row], size: float) -> str:
-    return f"{percent(abs(size - 1))} slower"
+    return f"{human_share(abs(size - 1))} slower"
 
 
 def _tail(rows: Sequence[Row], size: float) -> str:
-    return f"has a p99 {percent(abs(size - 1))} higher ({human_seconds(median(row.now.p99 for row in rows))})"
+    return f"has a p99 {human_share(abs(size - 1))} higher ({human_seconds(median(row.now.p99 for row in rows))})"
 
 
 def _faster(_rows: Sequence[Row], size: float) -> str:
-    return f"{percent(abs(size - 1))} faster"
+    return f"{human_share(abs(size - 1))} faster"
 
 
 _HOW: Final[Mapping[Finding, Callable[[Sequence[Row], float], str]]] = {
