@@ -10,8 +10,10 @@ from prober.baseline.channels import CONFIRMED, SUSPECT
 from prober.baseline.sizes import Sized
 from prober.baseline.values import BLOCK, HOUR, Channel, Direction, Level
 
-#: Blocks without any evidence after which an alarm is over.
+#: Blocks without evidence to speak of after which an alarm is over, and what is not spoken of: noise alone makes a sum
+#: leave nothing every hour or so.
 QUIET = 6 * HOUR // BLOCK
+FAINT = 0.25
 
 
 class AlarmKey(NamedTuple):
@@ -45,7 +47,7 @@ class Alarm:
     """The most that it has been."""
     sized: Sized
     quiet: int = 0
-    """Blocks in a row without evidence."""
+    """Blocks in a row without evidence to speak of."""
 
 
 class Alarms(dict[AlarmKey, Alarm]):
@@ -59,9 +61,9 @@ class Alarms(dict[AlarmKey, Alarm]):
             alarm = self.get(key)
             if told.evidence >= SUSPECT:
                 self._raise(key, alarm, told, start + BLOCK, sized(key, told))
-            elif alarm is not None and told.evidence > 0:
+            elif alarm is not None and told.evidence > FAINT:
                 alarm.quiet = 0
-        for key in [key for key in self if key not in found or found[key].evidence <= 0]:
+        for key in [key for key in self if key not in found or found[key].evidence <= FAINT]:
             self[key].quiet += 1
             if self[key].quiet >= QUIET:
                 del self[key]
