@@ -39,6 +39,9 @@ from prober.baseline.values import BLOCKS, Channel, Direction, Regression, Serie
 _PACE = 1 - float(np.exp(-1 / BLOCKS))
 #: The mean of so many blocks is as sure as a level.
 LEVEL_BLOCKS = (2 - _PACE) / _PACE
+#: Shifts (log seconds) from which psi tells too little of their size, and the largest that is told of one block.
+_LARGE = 0.2
+_LARGEST = 0.7
 #: Blocks for which a row that met too little waits for more.
 _WAIT = BLOCKS
 _NO_ROWS: Ints = np.zeros(0, np.int64)
@@ -78,7 +81,8 @@ class Shifts:
     held: Ints
     failed: Ints
     shift: Floats
-    """Of shape (rows, 2): by psi and by rank, log seconds; NaN where too little was met."""
+    """Of shape (rows, 2): by psi and by rank, log seconds; NaN where too little was met. Scores are bounded: instead of
+    a large one by psi stands how large it is by the response to ranks, as far as `_LARGEST`."""
 
 
 class Bank:
@@ -131,6 +135,8 @@ class Bank:
         self.reasons.end_block(block.start, block.failed, now_held + failed)
         self._alarm(block.start)
         told = np.where(enough[:, None], shift, np.nan)
+        for row in np.flatnonzero(enough & (np.abs(shift).max(axis=1) > _LARGE)).tolist():
+            told[row, 0] = np.clip(self.fits[row].response.shift(float(shift[row, 1])), -_LARGEST, _LARGEST)
         return Shifts(block.start, now_held.astype(np.int64), failed.astype(np.int64), told)
 
     def regressions(self) -> Iterator[Regression]:

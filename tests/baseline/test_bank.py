@@ -154,3 +154,12 @@ def test_blocks_with_nothing_are_no_evidence() -> None:
     bank = watch([*latencies(25, 10), *[np.array([])] * 50])
     assert list(bank.regressions()) == []
     assert bank.state.last == WATCHED + 59 * 600
+
+
+@pytest.mark.parametrize("by", [0.5, 0.67, 1.05, 1.5, 1.9])
+def test_the_shift_of_a_block_is_told_as_large_as_it_is(by: float) -> None:
+    bank = Bank([KEY], [BASELINE])
+    blocks = [x * by for x in latencies(26, 12, runs=400)]
+    told = [bank.end_block(Block.of(start, np.zeros(400, np.int64), x)).shift[0, 0]
+            for start, x in zip(starts(12, WATCHED), blocks, strict=True)]  # fmt: skip
+    assert np.exp(np.mean(told)) == pytest.approx(by, rel=0.06)

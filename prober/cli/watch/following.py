@@ -27,8 +27,8 @@ _FEW: Final = BLOCKS // 2
 _LISTED: Final = 4
 #: Hours before the change from which the intervals hold what they promise.
 _GOOD: Final = 24
-#: The ratio from which the score of small changes tells large ones too small.
-_LARGE: Final = 1.2
+#: The ratio from which a difference may be larger than it is told: of one block twice as slow is the most.
+_LARGE: Final = 1.9
 
 
 class CannotFollow(Exception):
@@ -207,7 +207,7 @@ def _about_figures(rolling: Rolling) -> Iterator[str]:
         one.difference.change for one in rolling.standings() if one.found is not None and one.difference is not None
     ]
     if any(abs(log(size)) > log(_LARGE) for size in sizes):
-        yield "large differences are told too small here: prober baseline compare tells their size"
+        yield "twice as slow is the most that is told here, it may be more: prober baseline compare tells it"
 
 
 def _refuse_namesakes(answers: Sequence[Answer]) -> None:
