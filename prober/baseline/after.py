@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,23 @@ _HOURS_TAIL = 6.0
 _HOURS_FAILURES = 6.0
 
 
+class Gained(NamedTuple):
+    """Evidence by hours: both of shape (hours,), at least one."""
+
+    starts: Floats
+    evidence: Floats
+
+    @property
+    def whole(self) -> float:
+        """All of it."""
+        return float(self.evidence.sum())
+
+    @property
+    def onset(self) -> float:
+        """The hour with which it most likely began: from it to the end there is most evidence."""
+        return float(self.starts[int(np.argmax(self.evidence[::-1].cumsum()[::-1]))])
+
+
 @dataclass(frozen=True, slots=True)
 class After:
     """The hours that have latencies: all arrays of shape (hours,)."""
@@ -43,7 +61,7 @@ class After:
     """What the season makes of these hours together (log seconds)."""
     sketch: Sketch
     failed: int
-    failing: float
+    failing: Gained
     """log-likelihood of more failures against the usual share, no hour counting for too much."""
 
     @property
@@ -78,14 +96,14 @@ def look(fit: Fit, hours: Sequence[Hour]) -> After | None:
     )  # fmt: skip
 
 
-def failing(fit: Fit, hours: Sequence[Hour]) -> float:
+def failing(fit: Fit, hours: Sequence[Hour]) -> Gained:
     """log-likelihood of more failures in these hours against the usual share, no hour counting for too much."""
     usual, more = np.array(fit.failure_rates())
     failed = np.array([sum(hour.failed.values()) for hour in hours], np.float64)
     held = np.array([hour.sketch.total for hour in hours], np.float64)
     blocks = np.array([max(hour.covered.bit_count(), 1) for hour in hours], np.float64)
     gained = np.minimum(likelihood(failed, held, usual, more), _HOURS_FAILURES * blocks / BLOCKS)
-    return float(gained.sum())
+    return Gained(np.array([hour.start for hour in hours], np.float64), gained)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +119,8 @@ class Judged:
     """Where more failed."""
     evidence: float = 0.0
     """That it is worse: see `evidence_of`. Of several things that are, the largest."""
+    tail_onset: float = 0.0
+    """The hour with which the heavier tail began most likely."""
 
 
 def judge(fit: Fit, after: After) -> Judged:
@@ -116,12 +136,12 @@ def judge(fit: Fit, after: After) -> Judged:
             evidence = evidence_of(beyond) if sign > 0 else evidence
     location = size_of(fit, Channel.LOCATION, np.array([*(shift * after.length), after.length]))
     heavier = tail_of(fit, after.beyond, after.sketch.total)
-    tail = float(np.minimum(after.tail, _HOURS_TAIL * after.blocks / BLOCKS).sum())
-    fails = after.failing > SURE_FAILING
+    tail = Gained(after.starts, np.minimum(after.tail, _HOURS_TAIL * after.blocks / BLOCKS))
+    fails, heavy = after.failing.whole > SURE_FAILING, tail.whole > _SURE_TAIL
     runs = after.sketch.total + after.failed
     failures = size_of(fit, Channel.FAILURE, np.array([after.failed, 0.0, runs])) if fails else None
-    evidence = max(evidence, tail if tail > _SURE_TAIL else 0.0, after.failing if fails else 0.0)
-    return Judged(location, found, heavier if tail > _SURE_TAIL else None, failures, evidence)
+    evidence = max(evidence, tail.whole if heavy else 0.0, after.failing.whole if fails else 0.0)
+    return Judged(location, found, heavier if heavy else None, failures, evidence, tail.onset)
 
 
 def evidence_of(beyond: float) -> float:
@@ -140,9 +160,7 @@ def _seasonal(fit: Fit, after: After, improving: bool) -> float:
 
 def onset_of(starts: Floats, shifts: Floats, size: float) -> float:
     """The hour with which a shift of `size` (log seconds) began most likely: the likeliest place of a single step."""
-    gained = (shifts - size / 2) * (1.0 if size > 0 else -1.0)
-    rest = gained[::-1].cumsum()[::-1]
-    return float(starts[int(np.argmax(rest))])
+    return Gained(starts, (shifts - size / 2) * (1.0 if size > 0 else -1.0)).onset
 
 
 def slowest_of(starts: Floats, shifts: Floats) -> tuple[float, float]:

@@ -11,96 +11,22 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from prober.baseline.after import SURE_FAILING, After, Judged, failing, judge, look, onset_of, slowest_of
+from prober.baseline.after import SURE_FAILING, After, Gained, Judged, failing, judge, look, onset_of, slowest_of
+from prober.baseline.comparison import BAD, Comparison, Figures, Finding, Row
 from prober.baseline.fit import Fit, NotEnough, fit
 from prober.baseline.pools import Pooled, pool_of
 from prober.baseline.sketch import Sketch
 from prober.baseline.values import Hour, Recording, SeriesKey, Size
 
-
-class Finding(StrEnum):
-    """What a comparison says."""
-
-    FAILING = "more_failures"
-    SLOWER = "slower"
-    HEAVIER_TAIL = "heavier_tail"
-    FASTER = "faster"
-    SAME = "as_before"
-    UNKNOWN = "not_enough"
-
+__all__ = ["BAD", "Comparison", "Figures", "Finding", "Row", "compare"]
 
 #: How many rows of a kind may look worse by chance (in normal noise; the margins keep it a tenth of that). Where there
 #: are up to ten of them, whatever is found for one of them counts.
 _BY_CHANCE: Final = 0.2
-#: Findings that make a change look bad, the worst first.
-BAD: Final = (Finding.FAILING, Finding.SLOWER, Finding.HEAVIER_TAIL)
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """One side of a row: seconds over all its runs, the share that failed, and how many there were."""
-
-    p50: float
-    p99: float
-    failed: float
-    runs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table: a series, or several of a layer together."""
-
-    name: str
-    """`all`, `ingress` (of the part `path`), or the series."""
-    layer: str
-    series: int
-    was: Figures
-    """Before; seconds as they would be at the hours of the later side."""
-    now: Figures
-    finding: Finding
-    change: Size | None = None
-    """Of the whole distribution, the season taken out: 1.18 is 18 % slower."""
-    tail: Size | None = None
-    """Of p99, where the tail became heavier."""
-    onset: float | None = None
-    """Unix seconds: the hour with which it most likely began, where something was found."""
-    slowest: tuple[float, float] | None = None
-    """The hour (Unix seconds) of the later side with the largest shift, and its ratio."""
-    why: str = ""
-    """Of `not_enough`: what is missing."""
-    regressed: int = 0
-    """Of a pool: how many of its series are bad by themselves."""
-    vantage: str = ""
-    """Of a series: where it was seen from."""
-    evidence: float = 0.0
-    """Of one that got worse: a log-likelihood (see `after.evidence_of`)."""
-    sure: bool = True
-    """That it got worse is more than chance makes of as many rows as there are of its kind."""
-
-    @property
-    def bad(self) -> bool:
-        """It got worse."""
-        return self.finding in BAD
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What came out: a row for each layer, rows for each part of it, and one for each series."""
-
-    layers: tuple[Row, ...]
-    parts: Mapping[str, tuple[Row, ...]]
-    """By `path`, `family`, `target`, `node`, `zone` and `vantage`, where there is more than one of them."""
-    series: tuple[Row, ...]
-
-    @property
-    def regressed(self) -> bool:
-        """A layer as a whole got worse, or a part of one, or a series by itself: more than chance makes of so many."""
-        return any(row.bad and row.sure for rows in (self.layers, *self.parts.values(), self.series) for row in rows)
 
 
 class Met(NamedTuple):
@@ -140,7 +66,7 @@ class Told:
     later: Met
     after: After | None
     judged: Judged | None
-    failing: float
+    failing: Gained | None
     """Evidence of more failures, where the layer never held on the later side."""
     why: str
 
@@ -207,7 +133,7 @@ def _pair(recording: Recording, other: Recording, key: SeriesKey) -> Told:
             known = fit(hours)
         except NotEnough as error:
             why = str(error)
-    fails = 0.0
+    fails = None
     if known is not None and (looked := look(known, later)) is None:
         why, fails = "no latency in the later recording", failing(known, later)
     judged = None if known is None or looked is None else judge(known, looked)
@@ -219,20 +145,29 @@ def _row(one: Told) -> Row:
     """The row of one series."""
     if one.after is None or one.judged is None:
         was, now = one.before.figures(), one.later.figures()
-        if one.failing > SURE_FAILING:
+        if one.failing is not None and one.failing.whole > SURE_FAILING:
             return Row(str(one.key), one.key.layer, 1, was, now, Finding.FAILING, vantage=one.vantage,
-                       evidence=one.failing)  # fmt: skip
+                       evidence=one.failing.whole, onset=one.failing.onset)  # fmt: skip
         return Row(str(one.key), one.key.layer, 1, was, now, Finding.UNKNOWN, why=one.why, vantage=one.vantage)
     after, judged = one.after, one.judged
     finding = _finding(judged.way, judged)
-    size = math.log(judged.location.size.change)
-    onset = onset_of(after.starts, after.psi, size) if finding not in (Finding.SAME, Finding.FAILING) else None
     return Row(
         str(one.key), one.key.layer, 1, one.before.figures(after.season), one.later.figures(), finding,
         judged.location.size,
-        None if judged.tail is None else judged.tail.size, onset, slowest_of(after.starts, after.psi),
-        vantage=one.vantage, evidence=judged.evidence,
+        None if judged.tail is None else judged.tail.size, _onset(finding, after, judged),
+        slowest_of(after.starts, after.psi), vantage=one.vantage, evidence=judged.evidence,
     )  # fmt: skip
+
+
+def _onset(finding: Finding, after: After, judged: Judged) -> float | None:
+    """The hour with which most likely began what was found."""
+    if finding is Finding.SAME:
+        return None
+    if finding is Finding.FAILING:
+        return after.failing.onset
+    if finding is Finding.HEAVIER_TAIL:
+        return judged.tail_onset
+    return onset_of(after.starts, after.psi, math.log(judged.location.size.change))
 
 
 def _finding(way: int, judged: Judged | None) -> Finding:
@@ -265,7 +200,9 @@ def _pool(name: str, layer: str, members: Sequence[tuple[Told, Row]]) -> Row:
     bad = sum(row.bad for row in rows)
     if not known:
         finding = Finding.FAILING if 2 * bad >= len(rows) else Finding.UNKNOWN
-        return Row(*head, finding, why=rows[0].why, regressed=bad, evidence=max(row.evidence for row in rows))
+        evidence = max(row.evidence for row in rows)
+        return Row(*head, finding, onset=_middle_onset(finding, rows), why=rows[0].why, regressed=bad,
+                   evidence=evidence)  # fmt: skip
     pooled = pool_of(known)
     finding, onset = _pooled_finding(pooled, rows)
     return Row(
@@ -282,10 +219,16 @@ def _middle(sizes: Sequence[Size]) -> Size | None:
 
 def _pooled_finding(pooled: Pooled, rows: Sequence[Row]) -> tuple[Finding, float | None]:
     """What the pool says by itself, else what most of its series say."""
-    onset = onset_of(pooled.starts, pooled.shifts, math.log(pooled.size.change))
     for finding in (Finding.FAILING, Finding.HEAVIER_TAIL):
         if 2 * sum(row.finding is finding for row in rows) >= len(rows):
-            return finding, onset if finding is Finding.HEAVIER_TAIL else None
+            return finding, _middle_onset(finding, rows)
     if pooled.way == 0:
         return Finding.SAME, None
+    onset = onset_of(pooled.starts, pooled.shifts, math.log(pooled.size.change))
     return (Finding.SLOWER if pooled.way > 0 else Finding.FASTER), onset
+
+
+def _middle_onset(finding: Finding, rows: Sequence[Row]) -> float | None:
+    """The one in the middle, of the rows of which that was found."""
+    onsets = sorted(row.onset for row in rows if row.finding is finding and row.onset is not None)
+    return onsets[len(onsets) // 2] if onsets else None

@@ -97,6 +97,23 @@ def test_a_heavier_tail_is_told_with_the_factor_on_p99() -> None:
         assert row.tail.lower < 2.1 < row.tail.upper
 
 
+def test_a_heavier_tail_and_more_failures_are_dated_by_what_they_are() -> None:
+    def heavier(key: SeriesKey, block: int, x: Floats) -> Floats:
+        return np.where(x > 0.0015, x * 2, x) if key.layer == "tcp" and block >= 10 * BLOCKS else x
+
+    later = recording("after", LATER, 24, heavier)
+    failing = {
+        key: tuple(replace(hour, failed={"reset": 12}) if hour.start >= LATER + 7 * HOUR else hour for hour in held)
+        if key.layer == "http" else held
+        for key, held in later.series.items()
+    }  # fmt: skip
+    found = compare([BEFORE], [replace(later, series=failing)])
+    tcp, http = of(found, "tcp"), of(found, "http")
+    assert (tcp.finding, http.finding) == (Finding.HEAVIER_TAIL, Finding.FAILING)
+    assert tcp.onset == pytest.approx(LATER + 10 * HOUR, abs=2 * HOUR)
+    assert http.onset == LATER + 7 * HOUR
+
+
 def test_one_slow_hour_is_the_slowest_and_no_regression() -> None:
     found = against(change=slower(1.3, lambda _, block: block // BLOCKS == 7))
     assert not any(row.finding is Finding.SLOWER for row in found.layers)
@@ -177,5 +194,6 @@ def test_a_layer_that_never_holds_any_more_fails_rather_than_is_not_known() -> N
     assert found.regressed
     http = of(found, "http")
     assert (http.finding, http.now.failed, http.sure) == (Finding.FAILING, 1.0, True)
-    assert {row.finding for row in found.series if row.layer == "http"} == {Finding.FAILING}
+    assert {(row.finding, row.onset) for row in found.series if row.layer == "http"} == {(Finding.FAILING, LATER)}
+    assert http.onset == LATER
     assert of(found, "tcp").finding is Finding.SAME
