@@ -12,7 +12,7 @@ import numpy as np
 from prober.baseline.channels import likelihood, margins_of
 from prober.baseline.fit import Entries, Fit
 from prober.baseline.season import waves, weekend
-from prober.baseline.sizes import Sized, size_of, tail_of
+from prober.baseline.sizes import LARGE, Sized, size_of, tail_of
 from prober.baseline.sketch import WIDTH, Floats, Sketch
 from prober.baseline.values import BLOCKS, Channel, Hour
 
@@ -51,6 +51,7 @@ class After:
     starts: Floats
     psi: Floats
     rank: Floats
+    log: Floats
     """Shifts (log seconds), the season taken out."""
     blocks: Floats
     tail: Floats
@@ -66,8 +67,13 @@ class After:
 
     @property
     def shift(self) -> Floats:
-        """The mean shift by psi and by rank, of shape (2,)."""
-        return np.array([np.average(of, weights=self.blocks) for of in (self.psi, self.rank)])
+        """The mean shift by psi, by rank and by log, of shape (3,)."""
+        return np.array([np.average(of, weights=self.blocks) for of in (self.psi, self.rank, self.log)])
+
+    @property
+    def told(self) -> Floats:
+        """The shift of each hour: by psi, and by log where that is large."""
+        return np.where(np.maximum(np.abs(self.psi), np.abs(self.rank)) > LARGE, self.log, self.psi)
 
     @property
     def length(self) -> float:
@@ -84,13 +90,14 @@ def look(fit: Fit, hours: Sequence[Hour]) -> After | None:
     season = waves(entries.middles) @ fit.season.coefficients
     psi, rank = entries.shifts(season, fit.tables)
     psi, rank = psi - fit.psi_mean, rank - fit.rank_mean
+    log = entries.logs(season, fit.tables) - fit.log_mean
     places = entries.places(season)
     level = max(0.0, float(np.median(np.minimum(psi, rank))))
     tail = entries.summed(fit.tables.tail, places - level / WIDTH)
     beyond = np.array([float(entries.counts @ (places + 0.5 > mark)) for mark in fit.response.marks])
     blocks = np.array([max(hour.covered.bit_count(), 1) for hour in met], np.float64)
     return After(
-        entries.starts, psi, rank, blocks, tail, beyond, float(np.average(season, weights=blocks)),
+        entries.starts, psi, rank, log, blocks, tail, beyond, float(np.average(season, weights=blocks)),
         Sketch.merged(hour.sketch for hour in met), sum(sum(hour.failed.values()) for hour in hours),
         failing(fit, hours),
     )  # fmt: skip
@@ -134,7 +141,7 @@ def judge(fit: Fit, after: After) -> Judged:
         if beyond > SURE:
             found = sign
             evidence = evidence_of(beyond) if sign > 0 else evidence
-    location = size_of(fit, Channel.LOCATION, np.array([*(shift * after.length), after.length]))
+    location = size_of(fit, Channel.LOCATION, np.array([*shift[:2], 1.0, shift[2]]) * after.length)
     heavier = tail_of(fit, after.beyond, after.sketch.total)
     tail = Gained(after.starts, np.minimum(after.tail, _HOURS_TAIL * after.blocks / BLOCKS))
     fails, heavy = after.failing.whole > SURE_FAILING, tail.whole > _SURE_TAIL

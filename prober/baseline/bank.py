@@ -31,7 +31,7 @@ from prober.baseline.fit import Fit
 from prober.baseline.response import MARKS
 from prober.baseline.scores import Block, Scorer
 from prober.baseline.season import is_weekend
-from prober.baseline.sizes import Sized, size_of, tail_of
+from prober.baseline.sizes import LARGE, Sized, size_of, tail_of
 from prober.baseline.sketch import Bools, Floats, Ints
 from prober.baseline.values import BLOCKS, Channel, Direction, Regression, SeriesKey
 
@@ -39,8 +39,7 @@ from prober.baseline.values import BLOCKS, Channel, Direction, Regression, Serie
 _PACE = 1 - float(np.exp(-1 / BLOCKS))
 #: The mean of so many blocks is as sure as a level.
 LEVEL_BLOCKS = (2 - _PACE) / _PACE
-#: Shifts (log seconds) from which psi tells too little of their size, and the largest that is told of one block.
-_LARGE = 0.2
+#: The largest shift (log seconds) that is told of one block.
 _LARGEST = 0.7
 #: Blocks for which a row that met too little waits for more.
 _WAIT = BLOCKS
@@ -55,12 +54,12 @@ class State:
     onset: Ints
     """The start of the block after the sum last was nothing (Unix seconds)."""
     seen: Floats
-    """What was met since then, of shape (rows, columns, 3): sums of psi and of rank shifts, and blocks; of the tail
-    nothing, and latencies; of failures failed runs, nothing, and runs."""
+    """What was met since then, of shape (rows, columns, 4): sums of psi and of rank shifts, blocks, and the sum of
+    log shifts; of the tail nothing, and latencies; of failures failed runs, nothing, and runs."""
     beyond: Floats
     """Of the tail's latencies since then: how many lay beyond each of its marks, of shape (rows, MARKS)."""
     level: Floats
-    """By row: the moving average of the shift (log seconds)."""
+    """By row the moving averages of the shifts by psi, by rank and by log (log seconds), of shape (rows, 3)."""
     last: int = 0
     """The start of the last block."""
 
@@ -69,7 +68,11 @@ class State:
         """Nothing has happened yet."""
         shape = rows, len(COLUMNS)
         return cls(
-            np.zeros(shape), np.zeros(shape, np.int64), np.zeros((*shape, 3)), np.zeros((rows, MARKS)), np.zeros(rows)
+            np.zeros(shape),
+            np.zeros(shape, np.int64),
+            np.zeros((*shape, 4)),
+            np.zeros((rows, MARKS)),
+            np.zeros((rows, 3)),
         )
 
 
@@ -81,8 +84,8 @@ class Shifts:
     held: Ints
     failed: Ints
     shift: Floats
-    """Of shape (rows, 2): by psi and by rank, log seconds; NaN where too little was met. Scores are bounded: instead of
-    a large one by psi stands how large it is by the response to ranks, as far as `_LARGEST`."""
+    """Of shape (rows, 2): by psi and by rank, log seconds; NaN where too little was met. Psi is bounded: where it is
+    large, the shift by log stands in its place, as far as `_LARGEST`."""
 
 
 class Bank:
@@ -121,22 +124,22 @@ class Bank:
         failed = np.zeros(len(self))
         for (row, _), number in block.failed.items():
             failed[row] += number
-        shift, tail, beyond = self._scorer.score(whole, held, self.state.level)
+        shift, log, tail, beyond = self._scorer.score(whole, held, self.state.level[:, :2].min(axis=1))
         usual, more = self._rates.T
         scores = np.column_stack([shift, tail, likelihood(failed, now_held, usual, more)])
         enough = held >= LEAST
-        self._see(block.start, shift, enough)
+        self._see(block.start, np.column_stack([shift, np.ones(len(self)), log]), enough)
         self._see_others(held, beyond, failed, failed + now_held)
         at_weekend = int(is_weekend(block.start))
         step(self.state.sums, scores, self._margins, self._seasonal[:, at_weekend], enough)
         level = self.state.level
-        level += np.where(enough, _PACE * (shift.min(axis=1) - level), 0.0)
+        level += np.where(enough[:, None], _PACE * (np.column_stack([shift, log]) - level), 0.0)
         self.state.last = block.start
         self.reasons.end_block(block.start, block.failed, now_held + failed)
         self._alarm(block.start)
         told = np.where(enough[:, None], shift, np.nan)
-        for row in np.flatnonzero(enough & (np.abs(shift).max(axis=1) > _LARGE)).tolist():
-            told[row, 0] = np.clip(self.fits[row].response.shift(float(shift[row, 1])), -_LARGEST, _LARGEST)
+        large = enough & (np.abs(shift).max(axis=1) > LARGE)
+        told[large, 0] = np.clip(log[large], -_LARGEST, _LARGEST)
         return Shifts(block.start, now_held.astype(np.int64), failed.astype(np.int64), told)
 
     def regressions(self) -> Iterator[Regression]:
@@ -167,14 +170,14 @@ class Bank:
         self._waiting = whole.only((short & ~lost)[whole.rows])
         return whole.only(~short[whole.rows]) if short.any() else whole
 
-    def _see(self, start: int, shift: Floats, enough: Bools) -> None:
+    def _see(self, start: int, shifts: Floats, enough: Bools) -> None:
         """Columns that begin from nothing forget what they have seen; those of shifts see this block's."""
         state = self.state
         fresh = state.sums == 0.0
         state.onset[fresh] = start
         state.seen[fresh] = 0.0
         state.beyond[fresh[:, TAIL]] = 0.0
-        met = np.where(enough[:, None], np.column_stack([shift, np.ones(len(self))]), 0.0)
+        met = np.where(enough[:, None], shifts, 0.0)
         state.seen[:, :SHIFTING] += met[:, None, :]
 
     def _see_others(self, held: Floats, beyond: Floats, failed: Floats, runs: Floats) -> None:

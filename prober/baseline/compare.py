@@ -155,7 +155,7 @@ def _row(one: Told) -> Row:
         str(one.key), one.key.layer, 1, one.before.figures(after.season), one.later.figures(), finding,
         judged.location.size,
         None if judged.tail is None else judged.tail.size, _onset(finding, after, judged),
-        slowest_of(after.starts, after.psi), vantage=one.vantage, evidence=judged.evidence,
+        slowest_of(after.starts, after.told), vantage=one.vantage, evidence=judged.evidence,
     )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def _onset(finding: Finding, after: After, judged: Judged) -> float | None:
         return after.failing.onset
     if finding is Finding.HEAVIER_TAIL:
         return judged.tail_onset
-    return onset_of(after.starts, after.psi, math.log(judged.location.size.change))
+    return onset_of(after.starts, after.told, math.log(judged.location.size.change))
 
 
 def _finding(way: int, judged: Judged | None) -> Finding:

@@ -69,9 +69,11 @@ class Fit:
     season: Season
     psi_mean: float
     rank_mean: float
-    """Mean shifts of the baseline's own hours by the two scores: what is left when the season is out."""
+    log_mean: float
+    """Mean shifts of the baseline's own hours by the scores: what is left when the season is out."""
     psi: Noise
     rank: Noise
+    log: Noise
     blocks: int
     held: int
     failures: Mapping[str, int]
@@ -117,15 +119,17 @@ def fit(hours: Sequence[Hour]) -> Fit:
     entries = Entries.of([hour for hour, _ in known])
     blocks = np.array([number for _, number in known], np.float64)
     season, tables, density = _seasonal(entries, blocks)
-    psi, rank = entries.shifts(waves(entries.middles) @ season.coefficients, tables)
+    at = waves(entries.middles) @ season.coefficients
+    psi, rank = entries.shifts(at, tables)
+    log = entries.logs(at, tables)
     failures: dict[str, int] = {}
     for hour in hours:
         for reason, number in hour.failed.items():
             failures[reason] = failures.get(reason, 0) + number
     whole = Sketch.merged(hour.sketch for hour in hours)
     return Fit(
-        tables, Response.of(density, tables), season, float(psi.mean()), float(rank.mean()),
-        noise_of(psi, blocks), noise_of(rank, blocks), sum(covered), held, failures,
+        tables, Response.of(density, tables), season, float(psi.mean()), float(rank.mean()), float(log.mean()),
+        noise_of(psi, blocks), noise_of(rank, blocks), noise_of(log, blocks), sum(covered), held, failures,
         whole.quantile(0.5), whole.quantile(0.99), tuple(entries.starts.tolist()), (psi -
         psi.mean()).astype(np.float32),
     )  # fmt: skip
@@ -175,6 +179,12 @@ class Entries:
             self.summed(tables.psi, places) / self.totals / tables.psi_slope,
             self.summed(tables.rank, places) / self.totals / tables.rank_slope,
         )
+
+    def logs(self, season: Floats, tables: Tables) -> Floats:
+        """The mean log score of each hour (log seconds)."""
+        scores = self.counts * tables.logs(self.places(season))
+        found: Floats = np.bincount(self.hours, scores, len(self.starts)) / self.totals
+        return found
 
     def density(self, season: Floats) -> Floats:
         """All hours together, each with its season taken out, of shape (BINS,)."""

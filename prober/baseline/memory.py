@@ -26,7 +26,7 @@ from prober.baseline.sketch import Floats, Ints
 from prober.baseline.values import Channel, Direction, Level, SeriesKey, Size
 
 #: To be raised whenever a state says something else than it did.
-VERSION: Final = 1
+VERSION: Final = 2
 
 Name = tuple[SeriesKey, str]
 """A series, and label and version of its baseline."""
@@ -40,7 +40,7 @@ class RowState:
     onset: Ints
     seen: Floats
     beyond: Floats
-    level: float
+    level: Floats
     waited: int
     waiting: list[tuple[int, int]]
     """Bins and counts of what it waits with."""
@@ -69,7 +69,7 @@ def _rows_of(bank: Bank) -> Remembered:
     rows = [
         RowState(
             state.sums[row].copy(), state.onset[row].copy(), state.seen[row].copy(), state.beyond[row].copy(),
-            float(state.level[row]), int(waited[row]), waiting.get(row, []),
+            state.level[row].copy(), int(waited[row]), waiting.get(row, []),
         )
         for row in range(len(bank))
     ]  # fmt: skip
@@ -122,9 +122,9 @@ def pack(rows: Mapping[Name, RowState]) -> bytes:
 _ARRAYS: Final = (
     ("sums", "<f8", (len(COLUMNS),)),
     ("onset", "<i8", (len(COLUMNS),)),
-    ("seen", "<f8", (len(COLUMNS), 3)),
+    ("seen", "<f8", (len(COLUMNS), 4)),
     ("beyond", "<f8", (MARKS,)),
-    ("level", "<f8", ()),
+    ("level", "<f8", (3,)),
 )
 
 
@@ -156,7 +156,7 @@ def _unpacked(data: bytes) -> Remembered:
         sums, onset, seen, beyond = (arrays[name][row].copy() for name in ("sums", "onset", "seen", "beyond"))
         mine = str(row)
         found[SeriesKey(*parts), baseline] = RowState(
-            sums, onset, seen, beyond, float(arrays["level"][row]), int(head["waited"][row]),
+            sums, onset, seen, beyond, arrays["level"][row], int(head["waited"][row]),
             [(int(b), int(count)) for b, count in head["waiting"].get(mine, ())],
             [alarm_in(*alarm) for alarm in head["alarms"].get(mine, ())],
             {reason: Excursion(**fields) for reason, fields in head["excursions"].get(mine, {}).items()},

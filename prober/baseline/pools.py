@@ -42,21 +42,21 @@ def pool_of(members: Sequence[tuple[Fit, After]]) -> Pooled:
     pool = Pool([Group("all", "", tuple(fits))], weights_of(fits))
     learned = pool.learned(hourly_of(fits))[0]
     starts = np.unique(np.concatenate([after.starts for _, after in members]))
-    told, blocks = np.full((len(members), len(starts)), np.nan), np.zeros(len(starts))
+    told, blocks = np.full((2, len(members), len(starts)), np.nan), np.zeros(len(starts))
     for row, (_, after) in enumerate(members):
         at = np.searchsorted(starts, after.starts)
-        told[row, at] = after.psi
+        told[:, row, at] = after.psi, after.told
         np.maximum.at(blocks, at, after.blocks)
-    pooled = pool.pooled(told)[0]
-    there = np.isfinite(pooled)
+    psi, shifts = (pool.pooled(one)[0] for one in told)
+    there = np.isfinite(psi)
     if learned is None or not there.any():
-        return Pooled(Size(1.0, 0.0, math.inf), 0, starts, np.nan_to_num(pooled))
-    starts, pooled, blocks = starts[there], pooled[there] - learned.mean, blocks[there]
-    shift = float(np.average(pooled, weights=blocks))
+        return Pooled(Size(1.0, 0.0, math.inf), 0, starts, np.nan_to_num(shifts))
+    starts, blocks = starts[there], blocks[there]
+    psi, shifts = psi[there] - learned.mean, shifts[there] - learned.mean
     wrong = error(learned, float(blocks.sum()))
-    size = Size(*(math.exp(shift + by * Z * wrong) for by in (0, -1, 1)))
-    way, beyond = _way(members, learned, shift, wrong, starts)
-    return Pooled(size, way, starts, pooled, evidence_of(beyond) if way > 0 else 0.0)
+    size = Size(*(math.exp(float(np.average(shifts, weights=blocks)) + by * Z * wrong) for by in (0, -1, 1)))
+    way, beyond = _way(members, learned, float(np.average(psi, weights=blocks)), wrong, starts)
+    return Pooled(size, way, starts, shifts, evidence_of(beyond) if way > 0 else 0.0)
 
 
 def _way(

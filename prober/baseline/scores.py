@@ -13,6 +13,7 @@ import numpy as np
 from prober.baseline.fit import Fit
 from prober.baseline.season import wave
 from prober.baseline.sketch import BINS, WIDTH, Bools, Floats, Ints, bins_of
+from prober.baseline.tables import logs
 from prober.baseline.values import BLOCK
 
 
@@ -57,19 +58,29 @@ class Scorer:
         self._tail = _stacked([fit.tables.tail for fit in fits])
         self._slopes = np.array([(fit.tables.psi_slope, fit.tables.rank_slope) for fit in fits]).reshape(-1, 2)
         self._means = np.array([(fit.psi_mean, fit.rank_mean) for fit in fits]).reshape(-1, 2)
+        self._centres = np.array([(fit.tables.centre, fit.log_mean) for fit in fits]).reshape(-1, 2)
         self._marks = np.array([fit.response.marks for fit in fits]).reshape(len(fits), -1)
         self._season = np.array([fit.season.coefficients for fit in fits]).reshape(len(fits), -1)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all tables."""
-        arrays = (self._psi, self._rank, self._tail, self._slopes, self._means, self._marks, self._season)
+        arrays = (
+            self._psi,
+            self._rank,
+            self._tail,
+            self._slopes,
+            self._means,
+            self._centres,
+            self._marks,
+            self._season,
+        )
         return sum(array.nbytes for array in arrays)
 
-    def score(self, block: Block, held: Floats, level: Floats) -> tuple[Floats, Floats, Floats]:
-        """Of each row: the mean shift by psi and by rank (log seconds, 0 where nothing was held), of shape (rows, 2);
-        the summed tail score, as if the whole had not risen to its `level`; and how many latencies lie beyond each mark
-        of the tail, of shape (rows, MARKS). `held` and `level` have the shape (rows,)."""
+    def score(self, block: Block, held: Floats, level: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Of each row: the mean shift by psi and by rank (log seconds, 0 where nothing was held), of shape (rows,
+        2); that by log; the summed tail score, as if the whole had not risen to its `level`; and how many latencies
+        lie beyond each mark of the tail, of shape (rows, MARKS). `held` and `level` have the shape (rows,)."""
         season = self._season @ wave(block.start + BLOCK / 2)
         places = block.bins - season[block.rows] / WIDTH
         index, part = _between(block, places)
@@ -78,9 +89,13 @@ class Scorer:
         sums[:, 1] = _summed(self._rank, block, index, part, len(held))
         shift = sums / np.maximum(held, 1.0)[:, None] / self._slopes - self._means
         shift[held == 0] = 0.0
+        centre, mean = self._centres.T
+        by_log = np.bincount(block.rows, block.counts * logs(places, centre[block.rows]), len(held))
+        by_log = np.where(held > 0, by_log / np.maximum(held, 1.0) - mean, 0.0)
         if (risen := np.maximum(level, 0.0)).any():
             index, part = _between(block, places - risen[block.rows] / WIDTH)
-        return shift, _summed(self._tail, block, index, part, len(held)), self._beyond(block, places + 0.5)
+        tail = _summed(self._tail, block, index, part, len(held))
+        return shift, by_log, tail, self._beyond(block, places + 0.5)
 
     def _beyond(self, block: Block, places: Floats) -> Floats:
         passed = (places[:, None] > self._marks[block.rows]).sum(axis=1)

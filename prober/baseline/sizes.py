@@ -19,6 +19,10 @@ from prober.baseline.values import Channel, Size
 Z = 2.06
 #: Shifts (log seconds) up to which both scores are as good as linear, and their mean is the better estimate.
 _SMALL = 0.1
+#: Shifts (log seconds) of a block or an hour from which psi tells too little of their size.
+LARGE = 0.2
+#: Standard errors by which two estimates of one size are apart if it is not one and the same.
+_APART = 2.5
 #: By how much latencies of the tail hang together more than independent ones.
 _CLUMPED = 2.0
 
@@ -36,17 +40,29 @@ def size_of(fit: Fit, channel: Channel, seen: Floats, reason: str = "") -> Sized
     if channel is Channel.FAILURE:
         return _failures(fit, float(seen[0]), float(seen[2]), reason)
     blocks = max(float(seen[2]), 1.0)
-    shift, below, above = shift_of(fit, float(seen[0]) / blocks, float(seen[1]) / blocks, blocks)
+    shift, below, above = shift_of(fit, seen[:2] / blocks, float(seen[3]) / blocks, blocks)
     size = Size(*(math.exp(each) for each in (shift, shift - below, shift + above)))
     return Sized(size, fit.p50, fit.p50 * math.exp(shift))
 
 
-def shift_of(fit: Fit, psi: float, rank: float, blocks: float) -> tuple[float, float, float]:
-    """The shift (log seconds) behind mean scores over so many blocks, and how far its interval reaches below and above.
+def shift_of(fit: Fit, scores: Floats, log: float, blocks: float) -> tuple[float, float, float]:
+    """The shift (log seconds) behind mean scores (psi and rank) and log scores over so many blocks, and how far its
+    interval reaches below and above.
 
-    A small one is taken from both scores, each by its precision; a large one from ranks alone, through the response.
-    Once nearly all latencies lie beyond those of the baseline, ranks say how large it is at least, and little more.
+    What the scores tell holds if all latencies moved alike, and is the more precise then. Where it cannot be, for
+    the log scores say something else, or is uncertain, since nearly all latencies lie beyond those of the baseline,
+    the mean of the logs is the size: that of the mean over all latencies, moved or not.
     """
+    shift, below, above = _by_scores(fit, float(scores[0]), float(scores[1]), blocks)
+    by_log = math.hypot(_error(fit.log, fit.blocks, blocks), fit.response.coarse)
+    by_scores = (below + above) / (2 * Z)
+    if by_log < by_scores or abs(log - shift) > _APART * math.hypot(by_log, by_scores):
+        return log, Z * by_log, Z * by_log
+    return shift, below, above
+
+
+def _by_scores(fit: Fit, psi: float, rank: float, blocks: float) -> tuple[float, float, float]:
+    """A small one is taken from both scores, each by its precision; a large one from ranks, through the response."""
     by_rank = fit.response.shift(rank)
     rank_error, psi_error = _error(fit.rank, fit.blocks, blocks), _error(fit.psi, fit.blocks, blocks)
     if max(abs(psi), abs(by_rank)) > _SMALL:

@@ -47,9 +47,9 @@ def standings(bank: Bank, least: float = 0.0) -> Iterator[Standing]:
     evidence = bank.evidence()
     shown: Bools = np.max(list(evidence.values()), axis=0) >= least
     shown[[key.row for key in bank.alarms]] = True
-    level = bank.state.level.tolist()
+    level = bank.state.level
     for row in np.flatnonzero(shown).tolist():
-        shift, below, _ = shift_of(bank.fits[row], level[row], level[row], LEVEL_BLOCKS)
+        shift, below, _ = shift_of(bank.fits[row], level[row, :2], float(level[row, 2]), LEVEL_BLOCKS)
         told = {column: float(values[row]) for column, values in evidence.items()}
         yield Standing(bank.keys[row], bank.baseline, shift, shift - below, told)
 

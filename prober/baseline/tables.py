@@ -1,11 +1,13 @@
 """Scores of latencies: for each bin what it says about a shift, by likelihood, by rank and about the tail. Pure.
 
-All three are sums over a histogram, so a block is scored by looking its bins up. With z the natural logarithm of
+All are sums over a histogram, so a block is scored by looking its bins up. With z the natural logarithm of
 seconds and f its smoothed density in the baseline:
 
 - psi = -f'/f, the score of a shift (the most powerful one against small shifts; Le Cam), bounded as Huber's is, and
 nothing where the baseline has no latencies to speak of;
 - rank = F - 1/2, Wilcoxon's: bounded by nature, it still sees a jump from one mode onto another;
+- log = ln x itself, from the median and cut off far away: the least sensitive one, and the one whose mean is the
+size of a change, whatever part of the latencies it is that changed;
 - tail = log-likelihood of "p99 x 1.8" against "p99 x 1.25" for latencies above p95: the reference is a tail that is a
   little heavier than the baseline's, so that one which merely drifts scores below nothing.
 """
@@ -22,6 +24,8 @@ from prober.baseline.sketch import BINS, WIDTH, Floats, Ints
 SMOOTH = 1.5
 #: The share of the latencies whose psi is not cut.
 UNCUT = 0.95
+#: Log seconds from the median beyond which a latency is no more than that far away.
+LOG_CUT = 2.0
 #: Latencies per bin from which the density counts as known.
 _KNOWN = 2.0
 #: Bins by which a slope is taken.
@@ -47,6 +51,12 @@ class Tables:
     tail: Floats
     psi_slope: float
     rank_slope: float
+    centre: float
+    """The place of the median, in bins."""
+
+    def logs(self, at: Floats) -> Floats:
+        """The log score of latencies at these places (bins), log seconds."""
+        return logs(at, self.centre)
 
 
 def tables_of(counts: Floats) -> Tables:
@@ -57,7 +67,14 @@ def tables_of(counts: Floats) -> Tables:
         raise ValueError("no latencies to score by")
     f = smoothed(counts, SMOOTH * (10_000 / n) ** (1 / 7)) / n
     psi, rank = _psi(f, n), np.cumsum(f) - f / 2 - 0.5
-    return Tables(_kept(psi), _kept(rank), _kept(_tail(counts / n, f)), _slope(psi, f), _slope(rank, f))
+    centre = float(np.interp(0.5, np.cumsum(f) - f / 2, np.arange(BINS)))
+    return Tables(_kept(psi), _kept(rank), _kept(_tail(counts / n, f)), _slope(psi, f), _slope(rank, f), centre)
+
+
+def logs(at: Floats, centre: Floats | float) -> Floats:
+    """The log score at these places, of baselines with their medians at `centre` (both in bins), log seconds."""
+    found: Floats = np.clip((at - centre) * WIDTH, -LOG_CUT, LOG_CUT)
+    return found
 
 
 def smoothed(counts: Floats, bins: float) -> Floats:

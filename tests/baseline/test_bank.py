@@ -163,3 +163,30 @@ def test_the_shift_of_a_block_is_told_as_large_as_it_is(by: float) -> None:
     told = [bank.end_block(Block.of(start, np.zeros(400, np.int64), x)).shift[0, 0]
             for start, x in zip(starts(12, WATCHED), blocks, strict=True)]  # fmt: skip
     assert np.exp(np.mean(told)) == pytest.approx(by, rel=0.06)
+
+
+@pytest.mark.parametrize("by", [0.6, 1.3, 1.5, 2.0])
+def test_a_large_change_of_a_steady_series_is_told_as_large_as_it_is(by: float) -> None:
+    """All latencies lie beyond those of the baseline then, and ranks can say no more than that."""
+    steady = fit(hours(latencies(41, 48 * BLOCKS, spread=0.02)))
+    bank = Bank([KEY], [steady])
+    for start, x in zip(starts(24, WATCHED), latencies(42, 24, spread=0.02), strict=True):
+        bank.end_block(Block.of(start, np.zeros(len(x), np.int64), x * by))
+    (found,) = of(bank, Channel.LOCATION, Direction.REGRESSED if by > 1 else Direction.IMPROVED)
+    assert found.size is not None
+    assert found.size.lower < by < found.size.upper
+    assert found.size.change == pytest.approx(by, rel=0.04)
+
+
+def test_a_change_of_a_part_is_told_as_the_mean_over_all() -> None:
+    """One back end of three becomes half as slow again: nothing that all latencies did."""
+    random = np.random.default_rng(43)
+    steady = fit(hours(latencies(44, 48 * BLOCKS, spread=0.05)))
+    bank = Bank([KEY], [steady])
+    for start, x in zip(starts(300, WATCHED), latencies(45, 300, spread=0.05), strict=True):
+        slow = np.where(random.random(len(x)) < 1 / 3, 1.5, 1.0)
+        bank.end_block(Block.of(start, np.zeros(len(x), np.int64), x * slow))
+    sizes = [r.size for channel in (Channel.LOCATION, Channel.RANK) for r in of(bank, channel) if r.size is not None]
+    assert sizes
+    for size in sizes:
+        assert size.lower < 1.5 ** (1 / 3) < size.upper
