@@ -22,8 +22,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "before": _side(report.before),
         "after": _side(report.after),
         "regressed": comparison.regressed,
-        "regressions": [_sentence(one) for one in sentences(comparison)],
-        "improvements": [_sentence(one) for one in improved(comparison)],
+        "regressions": [_sentence(one) for one in sentences(comparison, report.origins)],
+        "improvements": [_sentence(one) for one in improved(comparison, report.origins)],
         "layers": _rows(comparison.layers),
         "parts": {kind: _rows(rows) for kind, rows in comparison.parts.items()},
         "series": _rows(comparison.series),
@@ -52,7 +52,14 @@ def _side(side: Side) -> dict[str, Any]:
 
 def _sentence(one: Sentence) -> dict[str, Any]:
     since = None if one.onset is None else as_rfc3339(one.onset)
-    return {"layer": one.layer, "verdict": one.finding.value, "says": one.says, "since": since}
+    apart = one.apart
+    split = None if apart is None else {
+        "says": apart.says,
+        "also": list(apart.also),
+        "vantages": [origin.vantage for origin in apart.some],
+        "others": [origin.vantage for origin in apart.others],
+    }  # fmt: skip
+    return {"layer": one.layer, "verdict": one.finding.value, "says": one.told(""), "since": since, "apart": split}
 
 
 def _rows(rows: Sequence[Row]) -> list[dict[str, Any]]:

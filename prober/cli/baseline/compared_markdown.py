@@ -23,15 +23,15 @@ def _lines(report: Report) -> Iterator[str]:
     comparison = report.comparison
     yield f"## Latencies: {_safe(report.before.name)} → {_safe(report.after.name)}"
     yield ""
-    found = sentences(comparison)
+    found = sentences(comparison, report.origins)
     yield f"**{'Regressed' if comparison.regressed else 'Nothing is worse'}.**"
     if found:
         yield ""
     for one in found:
-        yield f"- {_safe(one.says)}{'' if one.onset is None else f', since {_when(one.onset)} UTC'}"
-    if better := improved(comparison):
+        yield f"- {_safe(one.told('' if one.onset is None else f'since {_when(one.onset)} UTC'))}"
+    if better := improved(comparison, report.origins):
         yield ""
-        yield f"Faster: {'; '.join(_safe(one.says) for one in better)}."
+        yield f"Faster: {'; '.join(_safe(one.told('')) for one in better)}."
     yield ""
     yield from _table("layer", [(row.layer, row) for row in climbing(comparison.layers)])
     for kind, why in report.rows_by:

@@ -90,12 +90,12 @@ def _sign(row: Row) -> Part:
 
 def _found(screen: Screen, report: Report) -> None:
     """What got worse, a sentence each; then what got faster."""
-    found = sentences(report.comparison)
+    found = sentences(report.comparison, report.origins)
     for one in found:
-        since = "" if one.onset is None else f", since {told(one.onset)}"
-        screen.paragraph(SIGNS[Result.FAILED], f"{one.says}{since}.", indent=0, label_width=2, label_style=_BAD)
+        since = "" if one.onset is None else f"since {told(one.onset)}"
+        screen.paragraph(SIGNS[Result.FAILED], f"{one.told(since)}.", indent=0, label_width=2, label_style=_BAD)
     if not found:
         sign = SIGNS[Result.OK]
         screen.paragraph(sign, "Nothing is worse.", indent=0, label_width=2, label_style=_GOOD, style="bold")
-    for one in improved(report.comparison):
-        screen.paragraph(SIGNS[Result.OK], f"{one.says}.", indent=0, label_width=2, label_style=_GOOD)
+    for one in improved(report.comparison, report.origins):
+        screen.paragraph(SIGNS[Result.OK], f"{one.told('')}.", indent=0, label_width=2, label_style=_GOOD)

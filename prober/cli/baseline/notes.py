@@ -52,7 +52,7 @@ def changed_about(report: Report) -> list[tuple[str, str, str]]:
 
 def next_steps(report: Report) -> list[str]:
     """What to do now: at most three things."""
-    found = sentences(report.comparison)
+    found = sentences(report.comparison, report.origins)
     if not found:
         return _when_well(report)
     steps = []
@@ -72,7 +72,7 @@ def _when_well(report: Report) -> list[str]:
     label = report.after.recordings[0].label
     if label != NOW:
         return [f"to watch by it: {_command('baseline accept', report.urls, label)}"]
-    if improved(report.comparison):
+    if improved(report.comparison, report.origins):
         return [f"to hold on to it, after a day or more: {_command('baseline record --label LABEL', report.urls)}"]
     return []
 

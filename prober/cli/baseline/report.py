@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from prober.baseline.compare import Comparison
+from prober.baseline.values import Origin
 from prober.cli.baseline.sides import Side
 
 
@@ -38,6 +39,11 @@ class Report:
             from prober.cli.screen import Screen
 
             tell(Screen(), self)
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Where the vantages of the later side were, and what ran there."""
+        return tuple(one.origin for one in self.after.recordings)
 
     @property
     def one_sided(self) -> tuple[int, int]:

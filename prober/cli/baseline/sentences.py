@@ -9,6 +9,8 @@ from typing import Final
 
 from prober.baseline.compare import BAD, Comparison, Finding, Row
 from prober.baseline.sentences import listed, value_words
+from prober.baseline.values import Origin
+from prober.cli.baseline.apart import Apart, apart
 from prober.cli.baseline.kept import height
 from prober.units import human_seconds, human_share
 
@@ -26,6 +28,12 @@ class Sentence:
     """Unix seconds, where it is known."""
     weight: float
     """How large it is, among those of one finding."""
+    apart: Apart | None = None
+    """What sets its vantages apart from the others, where something does."""
+
+    def told(self, since: str) -> str:
+        """The whole of it; `since` is when, or nothing."""
+        return ", ".join(part for part in (self.says, since, "" if self.apart is None else self.apart.says) if part)
 
 
 def climbing(rows: Sequence[Row]) -> list[Row]:
@@ -42,15 +50,16 @@ def worst_first(rows: Sequence[Row]) -> list[Row]:
     return sorted(climbing(rows), key=place)
 
 
-def sentences(comparison: Comparison) -> list[Sentence]:
-    """What got worse, worst first; of a layer as a whole, of parts of it, or of series."""
-    found = list(_found(comparison, BAD))
+def sentences(comparison: Comparison, origins: Sequence[Origin] = ()) -> list[Sentence]:
+    """What got worse, worst first; of a layer as a whole, of parts of it, or of series. `origins`: where the vantages
+    of the later side were."""
+    found = list(_found(comparison, BAD, origins))
     return sorted(found, key=lambda one: (_rank(one.finding), -one.weight))
 
 
-def improved(comparison: Comparison) -> list[Sentence]:
+def improved(comparison: Comparison, origins: Sequence[Origin] = ()) -> list[Sentence]:
     """What got faster, most first."""
-    return sorted(_found(comparison, (Finding.FASTER,)), key=lambda one: one.weight)
+    return sorted(_found(comparison, (Finding.FASTER,), origins), key=lambda one: one.weight)
 
 
 def named(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
@@ -59,14 +68,14 @@ def named(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
     return [row.name.replace(f" {row.layer}", "", 1) + (f" from {row.vantage}" if several else "") for row in rows]
 
 
-def _found(comparison: Comparison, findings: Sequence[Finding]) -> Iterator[Sentence]:
+def _found(comparison: Comparison, findings: Sequence[Finding], origins: Sequence[Origin]) -> Iterator[Sentence]:
     for finding in findings:
         for layer in dict.fromkeys(row.layer for row in climbing(comparison.layers)):
-            if (sentence := _sentence(comparison, finding, layer)) is not None:
+            if (sentence := _sentence(comparison, finding, layer, origins)) is not None:
                 yield sentence
 
 
-def _sentence(comparison: Comparison, finding: Finding, layer: str) -> Sentence | None:
+def _sentence(comparison: Comparison, finding: Finding, layer: str, origins: Sequence[Origin]) -> Sentence | None:
     def of(rows: Sequence[Row]) -> list[Row]:
         return [row for row in rows if row.layer == layer and row.finding is finding and (row.sure or not row.bad)]
 
@@ -79,25 +88,32 @@ def _sentence(comparison: Comparison, finding: Finding, layer: str) -> Sentence 
     told = series or pooled
     size = median(_size(row) for row in told)
     onsets = [row.onset for row in (whole or pooled or series) if row.onset is not None]
-    places = _places(comparison, layer, parts) if pooled else {}
+    split = apart(comparison, finding, layer, origins) if pooled else None
+    places = _places(comparison, layer, parts, split) if pooled else {}
     where = " ".join(places.values()) if pooled else f"on {listed(named(comparison, series))}"
     known = [row for row in comparison.series if row.layer == layer and row.finding is not Finding.UNKNOWN]
     share = f"({len(series)} of {len(known)} series)" if pooled and series else ""
     says = " ".join(part for part in (layer, _HOW[finding](told, size), where, share) if part)
-    return Sentence(finding, layer, says, tuple(places), min(onsets, default=None), size)
+    kinds = tuple(places) if split is None else (*places, "node", "zone")  # those need no further look
+    return Sentence(finding, layer, says, kinds, min(onsets, default=None), size, split)
 
 
-def _places(comparison: Comparison, layer: str, bad: Mapping[str, Sequence[Row]]) -> dict[str, str]:
-    """Where it is, by each kind of part that tells some from others: where it is everywhere, that says nothing."""
+def _places(
+    comparison: Comparison, layer: str, bad: Mapping[str, Sequence[Row]], split: Apart | None
+) -> dict[str, str]:
+    """Where it is, by each kind of part that tells some from others: where it is everywhere, that says nothing. What
+    repeats the vantages of a split is left to it."""
     found: dict[str, str] = {}
     said: set[tuple[str, ...]] = set()
     for kind, rows in comparison.parts.items():
         known = [row for row in rows if row.layer == layer and row.finding is not Finding.UNKNOWN]
         names = tuple(row.name for row in bad.get(kind, ()))
-        if not 0 < len(names) < len(known) or names in said:
+        if not 0 < len(names) < len(known) or names in said or (split is not None and split.repeats(kind, names)):
             continue
         said.add(names)
         found[kind] = f"seen from {listed(names)}" if kind == "vantage" else value_words(kind, names)
+    if split is not None:
+        found["vantage"] = split.where
     return found
 
 

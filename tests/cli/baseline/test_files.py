@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from prober.baseline.file import read_all, write_all
+from prober.baseline.values import HOUR
 from prober.cli.main import main
-from tests.support.baselines import FOUND, LATER, MONDAY, WINDOW, Ask, Kept, made, origin
+from tests.support.baselines import FOUND, LATER, MONDAY, WINDOW, Ask, Change, Kept, keys, made, origin
 
 
 def test_files_are_compared_without_any_prober(look: Ask, tmp_path: Path) -> None:
@@ -22,6 +24,30 @@ def test_files_are_compared_without_any_prober(look: Ask, tmp_path: Path) -> Non
     code, out, _ = look("compare", str(old), str(new), only=[])
     assert code == 1
     assert FOUND.search(out)
+
+
+def test_what_the_slower_vantages_have_in_common_is_told_from_their_recordings(ask: Ask, tmp_path: Path) -> None:
+    """Four nodes, of which two were upgraded to another kernel."""
+    since, series = MONDAY + 30 * HOUR, keys("tls")[:2]
+    kernels = {"node-a": "6.12.8", "node-b": "6.12.8", "node-c": "6.8.0", "node-d": "6.8.0"}
+
+    def slower(name: str) -> Change:
+        return lambda _key, _start: 1.18 if kernels[name] == "6.12.8" else 1.0
+
+    paths = [tmp_path / "old.baseline", tmp_path / "new.baseline"]
+    paths[0].write_bytes(write_all([made(MONDAY, 30, origin(name, kernel="6.8.0"), series=series) for name in kernels]))
+    later = [
+        made(since, 8, origin(name, kernel=kernel), slower(name), label="now", series=series)
+        for name, kernel in kernels.items()
+    ]
+    paths[1].write_bytes(write_all(later))
+    code, out, err = ask("compare", *map(str, paths), only=[])
+    assert (code, err) == (1, "")
+    said = " ".join(out.split())
+    assert re.search(
+        r"✗ tls 1[789] % slower on 2 of 4 vantages \(4 of 8 series\), since 6 Jan 0\d:00, on nodes with kernel 6\.12\.",
+        said,
+    ), out
 
 
 def test_files_of_other_vantages_are_nothing_to_compare_with(ask: Ask, tmp_path: Path) -> None:
