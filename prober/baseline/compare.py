@@ -88,7 +88,7 @@ def compare(
 
     Series that only one side has are left out. `progress` is told how many series of how many were compared.
     """
-    told = [(one, _row(one)) for one in _told(before, after, progress)]
+    told = [(one, replace(_row(one), labels=_labels(one))) for one in _told(before, after, progress)]
     whole = [(one, row) for one, row in told if not one.key.node]
     parts = {}
     for kind, part in _PARTS.items():
@@ -139,6 +139,11 @@ def _pair(recording: Recording, other: Recording, key: SeriesKey) -> Told:
     judged = None if known is None or looked is None else judge(known, looked)
     sides = Met.of(hours), Met.of(later)
     return Told(origin.vantage, origin.zone, origin.node, key, known, *sides, looked, judged, fails, why)
+
+
+def _labels(one: Told) -> dict[str, str]:
+    """Which part of each kind a series is in."""
+    return {kind: name for kind, part in _PARTS.items() if (name := part(one))}
 
 
 def _row(one: Told) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -63,6 +63,8 @@ class Row:
     """Of a series: where it was seen from."""
     evidence: float = 0.0
     """Of one that got worse: a log-likelihood (see `after.evidence_of`)."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Of a series: the kinds of parts that it is in, and which one."""
     sure: bool = True
     """That it got worse is more than chance makes of as many rows as there are of its kind."""
 

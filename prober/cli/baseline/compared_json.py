@@ -70,6 +70,8 @@ def _row(row: Row) -> dict[str, Any]:
     fields = asdict(row)
     verdict = fields.pop("finding").value
     del fields["evidence"]  # of no scale that anybody else has
+    if not row.labels:
+        del fields["labels"]  # parts, and layers as a whole
     fields["onset"] = None if row.onset is None else as_rfc3339(row.onset)
     if row.slowest is not None:
         fields["slowest"] = {"hour": as_rfc3339(row.slowest[0]), "change": row.slowest[1]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 from prober.baseline.compare import BAD, Comparison, Finding, Row
 from prober.baseline.sentences import listed, value_words
@@ -34,6 +34,13 @@ class Sentence:
     def told(self, since: str) -> str:
         """The whole of it; `since` is when, or nothing."""
         return ", ".join(part for part in (self.says, since, "" if self.apart is None else self.apart.says) if part)
+
+
+class _Place(NamedTuple):
+    """The parts of one kind in which something was found."""
+
+    says: str
+    names: tuple[str, ...]
 
 
 def climbing(rows: Sequence[Row]) -> list[Row]:
@@ -71,39 +78,61 @@ def named(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
 def _found(comparison: Comparison, findings: Sequence[Finding], origins: Sequence[Origin]) -> Iterator[Sentence]:
     for finding in findings:
         for layer in dict.fromkeys(row.layer for row in climbing(comparison.layers)):
-            if (sentence := _sentence(comparison, finding, layer, origins)) is not None:
-                yield sentence
+            yield from _of_layer(comparison, finding, layer, origins)
 
 
-def _sentence(comparison: Comparison, finding: Finding, layer: str, origins: Sequence[Origin]) -> Sentence | None:
+def _of_layer(comparison: Comparison, finding: Finding, layer: str, origins: Sequence[Origin]) -> Iterator[Sentence]:
     def of(rows: Sequence[Row]) -> list[Row]:
         return [row for row in rows if row.layer == layer and row.finding is finding and (row.sure or not row.bad)]
 
-    series = of(comparison.series)
-    whole = of(comparison.layers)
+    series, whole = of(comparison.series), of(comparison.layers)
     parts = {kind: of(rows) for kind, rows in comparison.parts.items()}
     pooled = [*whole, *(row for rows in parts.values() for row in rows)]
-    if not pooled and not series:
-        return None
-    told = series or pooled
-    size = median(_size(row) for row in told)
-    onsets = [row.onset for row in (whole or pooled or series) if row.onset is not None]
-    split = apart(comparison, finding, layer, origins) if pooled else None
-    places = _places(comparison, layer, parts, split) if pooled else {}
-    where = " ".join(places.values()) if pooled else f"on {listed(named(comparison, series))}"
-    known = [row for row in comparison.series if row.layer == layer and row.finding is not Finding.UNKNOWN]
-    share = f"({len(series)} of {len(known)} series)" if pooled and series else ""
-    says = " ".join(part for part in (layer, _HOW[finding](told, size), where, share) if part)
-    kinds = tuple(places) if split is None else (*places, "node", "zone")  # those need no further look
-    return Sentence(finding, layer, says, kinds, min(onsets, default=None), size, split)
+    outside = series
+    if pooled:
+        split = apart(comparison, finding, layer, origins)
+        places = _places(comparison, layer, parts, split)
+        inside, outside = _shared_out(series, places)
+        known = [row for row in comparison.series if row.layer == layer and row.finding is not Finding.UNKNOWN]
+        share = f"({len(inside)} of {len(known)} series)" if inside else ""
+        where = " ".join([*(place.says for place in places.values()), share])
+        kinds = tuple(places) if split is None else (*places, "node", "zone")  # those need no further look
+        yield _sentence(finding, inside or pooled, where, _began(whole or pooled), kinds, split)
+    if outside:
+        where = f"on {listed(named(comparison, outside))}"
+        yield _sentence(finding, outside, where, _began(outside))
+
+
+def _sentence(
+    finding: Finding, told: Sequence[Row], where: str, onset: float | None,
+    kinds: tuple[str, ...] = (), split: Apart | None = None,
+) -> Sentence:  # fmt: skip
+    layer, size = told[0].layer, median(_size(row) for row in told)
+    says = " ".join(part for part in (layer, _HOW[finding](told, size), where.strip()) if part)
+    return Sentence(finding, layer, says, kinds, onset, size, split)
+
+
+def _began(rows: Sequence[Row]) -> float | None:
+    return min((row.onset for row in rows if row.onset is not None), default=None)
+
+
+def _shared_out(series: Sequence[Row], places: Mapping[str, _Place]) -> tuple[list[Row], list[Row]]:
+    """Those that lie where the places say, and those that do not. All do where none does: then they are no single
+    place, but several."""
+
+    def there(row: Row) -> bool:
+        return all(row.labels.get(kind, "") in place.names for kind, place in places.items())
+
+    inside = [row for row in series if there(row)]
+    return (inside, [row for row in series if not there(row)]) if inside else (list(series), [])
 
 
 def _places(
     comparison: Comparison, layer: str, bad: Mapping[str, Sequence[Row]], split: Apart | None
-) -> dict[str, str]:
+) -> dict[str, _Place]:
     """Where it is, by each kind of part that tells some from others: where it is everywhere, that says nothing. What
     repeats the vantages of a split is left to it."""
-    found: dict[str, str] = {}
+    found: dict[str, _Place] = {}
     said: set[tuple[str, ...]] = set()
     for kind, rows in comparison.parts.items():
         known = [row for row in rows if row.layer == layer and row.finding is not Finding.UNKNOWN]
@@ -111,9 +140,10 @@ def _places(
         if not 0 < len(names) < len(known) or names in said or (split is not None and split.repeats(kind, names)):
             continue
         said.add(names)
-        found[kind] = f"seen from {listed(names)}" if kind == "vantage" else value_words(kind, names)
+        says = f"seen from {listed(names)}" if kind == "vantage" else value_words(kind, names)
+        found[kind] = _Place(says, names)
     if split is not None:
-        found["vantage"] = split.where
+        found["vantage"] = _Place(split.where, tuple(origin.vantage for origin in split.some))
     return found
 
 

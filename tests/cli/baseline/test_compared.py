@@ -188,6 +188,36 @@ def test_every_kind_of_part_that_tells_some_from_others_is_named() -> None:
     assert some == ["tls 20 % slower over path ingress by ipv6 to a and b"]
 
 
+def test_a_series_elsewhere_is_told_apart_from_those_of_the_place() -> None:
+    def one(cell: str, change: float, **labels: str) -> Row:
+        return row(f"{cell} tls", SLOW, change, labels=labels)
+
+    series = (
+        one("web/a/ingress/ipv6", 1.2, path="ingress", family="ipv6"),
+        one("web/b/ingress/ipv6", 1.22, path="ingress", family="ipv6"),
+        one("web/c/service/ipv4", 1.04, path="service", family="ipv4"),
+        row("web/c/service/ipv6 tls", SAME, labels={"path": "service", "family": "ipv6"}),
+    )
+    paths = (row("ingress", SLOW, 1.1), row("service", SAME))
+    families = (row("ipv4", SAME), row("ipv6", SLOW, 1.1))
+    assert said(row("all", SLOW, 1.1), series=series, path=paths, family=families) == [
+        "tls 21 % slower over path ingress by ipv6 (2 of 4 series)",
+        "tls 4 % slower on web/c/service/ipv4",
+    ]
+
+
+def test_parts_that_have_no_series_in_common_share_all_of_them() -> None:
+    series = tuple(
+        row(f"web/a/{path}/{family} tls", SLOW, 1.2, labels={"path": path, "family": family})
+        for path, family in (("ingress", "ipv4"), ("service", "ipv6"))
+    )
+    paths = (row("ingress", SLOW, 1.1), row("service", SAME))
+    families = (row("ipv4", SAME), row("ipv6", SLOW, 1.1))
+    assert said(row("all", SAME), series=series, path=paths, family=families) == [
+        "tls 20 % slower over path ingress by ipv6 (2 of 2 series)"
+    ]
+
+
 def test_nodes_that_are_the_vantages_are_named_once() -> None:
     names = (row("node-a", SLOW, 1.2), row("node-b", SAME))
     assert said(row("all", SAME), node=names, vantage=names) == ["tls 20 % slower on node node-a"]

@@ -54,6 +54,8 @@ def test_a_window_that_is_refused_is_exit_code_2_with_the_probers_words(ask: Ask
     [
         (("record",), "the following arguments are required: --label"),
         (("record", "--label", "a/b"), "argument --label: a label has printable characters alone, and no slash"),
+        (("record", "--label", "a@2"), "argument --label: a label does not end in @2: that asks for one of its"),
+        (("record", "--label", ".."), 'argument --label: the label ".." is a place in a path'),
         (("record", "--label", "now"), 'the label "now" means what is measured now'),
         (("record", "--label", "x", "--from", "later"), "argument --from: 'later' is not a moment: write 2026-"),
         (("record", "--label", "x", "--from", "-2h", "--to", "-3h"), "--from is not before --to"),
