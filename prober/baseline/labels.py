@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 #: The label of what is compared with a baseline and is none itself.
 NOW = "now"
 #: Characters.
 LONGEST = 100
+#: How one version of a label is asked for: `cilium-1.17.3@2`.
+_VERSION: Final = re.compile(r"@\d+$")
 
 
 def checked_label(label: str) -> str:
@@ -16,6 +21,10 @@ def checked_label(label: str) -> str:
         raise ValueError(f"a label has at most {LONGEST} characters")
     if not label.isprintable() or "/" in label:
         raise ValueError("a label has printable characters alone, and no slash")
+    if label in (".", ".."):
+        raise ValueError(f'the label "{label}" is a place in a path')
+    if _VERSION.search(label):
+        raise ValueError(f"a label does not end in {label[label.rindex('@') :]}: that asks for one of its versions")
     if label == NOW:
         raise ValueError(f'the label "{NOW}" means what is measured now')
     return label

@@ -26,7 +26,7 @@ from prober.baseline.store.opening import Opened, open_store, words
 from prober.baseline.store.schema import number
 from prober.baseline.values import HOUR, Hour, Origin, Recording, Regression, SeriesKey
 
-#: What the file is called in the directory that the user db.
+#: What the file is called in the directory that the user names.
 FILE = "baseline.db"
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def _silent(text: str) -> None:
 
 
 class Store:
-    """All that outlives a block. Futures raise StoreFailed where the disk failed, and what each method db.
+    """All that outlives a block. Futures raise StoreFailed where the disk failed, and what each method names.
 
     `failures` counts what could not be read or written, `lost` the blocks that were given up for that.
     """
