@@ -11,6 +11,7 @@ import numpy as np
 
 from prober.baseline.channels import likelihood, margins_of
 from prober.baseline.fit import Entries, Fit
+from prober.baseline.response import unbounded
 from prober.baseline.season import waves, weekend
 from prober.baseline.sizes import LARGE, Sized, size_of, tail_of
 from prober.baseline.sketch import WIDTH, Floats, Sketch
@@ -91,6 +92,7 @@ def look(fit: Fit, hours: Sequence[Hour]) -> After | None:
     psi, rank = entries.shifts(season, fit.tables)
     psi, rank = psi - fit.psi_mean, rank - fit.rank_mean
     log = entries.logs(season, fit.tables) - fit.log_mean
+    psi, rank = unbounded(np.column_stack([psi, rank]), log, fit.response.bounds).T
     places = entries.places(season)
     level = max(0.0, float(np.median(np.minimum(psi, rank))))
     tail = entries.summed(fit.tables.tail, places - level / WIDTH)

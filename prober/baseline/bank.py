@@ -28,7 +28,7 @@ from prober.baseline.channels import (
 )  # fmt: skip
 from prober.baseline.excursions import Excursions
 from prober.baseline.fit import Fit
-from prober.baseline.response import MARKS
+from prober.baseline.response import LARGEST, MARKS
 from prober.baseline.scores import Block, Scorer
 from prober.baseline.season import is_weekend
 from prober.baseline.sizes import LARGE, Sized, size_of, tail_of
@@ -39,8 +39,6 @@ from prober.baseline.values import BLOCKS, Channel, Direction, Regression, Serie
 _PACE = 1 - float(np.exp(-1 / BLOCKS))
 #: The mean of so many blocks is as sure as a level.
 LEVEL_BLOCKS = (2 - _PACE) / _PACE
-#: The largest shift (log seconds) that is told of one block.
-_LARGEST = 0.7
 #: Blocks for which a row that met too little waits for more.
 _WAIT = BLOCKS
 _NO_ROWS: Ints = np.zeros(0, np.int64)
@@ -85,7 +83,7 @@ class Shifts:
     failed: Ints
     shift: Floats
     """Of shape (rows, 2): by psi and by rank, log seconds; NaN where too little was met. Psi is bounded: where it is
-    large, the shift by log stands in its place, as far as `_LARGEST`."""
+    large, the shift by log stands in its place, as far as `LARGEST`."""
 
 
 class Bank:
@@ -139,7 +137,7 @@ class Bank:
         self._alarm(block.start)
         told = np.where(enough[:, None], shift, np.nan)
         large = enough & (np.abs(shift).max(axis=1) > LARGE)
-        told[large, 0] = np.clip(log[large], -_LARGEST, _LARGEST)
+        told[large, 0] = np.clip(log[large], -LARGEST, LARGEST)
         return Shifts(block.start, now_held.astype(np.int64), failed.astype(np.int64), told)
 
     def regressions(self) -> Iterator[Regression]:

@@ -18,6 +18,9 @@ _NEAR: Floats = np.arange(1, 11) * WIDTH
 SHIFTS: Floats = np.concatenate([[-1.6, -0.8, -0.6], -_NEAR[::-1], [0.0], _NEAR, [0.5, 0.6, 0.8, 1.2, 1.6, 2.4, 3.2]])
 #: The share of the largest mean score beyond which the size of a shift is not told by it.
 SATURATED = 0.99
+#: The share of it beyond which the logs are believed instead, and the largest shift (log seconds) that they then tell.
+BEYOND = 0.8
+LARGEST = 0.7
 #: Where the tail is looked at: quantiles of the baseline, and multiples of its p99.
 QUANTILES: Floats = np.array([0.95, 0.97, 0.98, 0.99])
 MULTIPLES: Floats = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
@@ -48,6 +51,11 @@ class Response:
         coarse = WIDTH / np.sqrt(12) * float(f.max()) ** 2
         return cls(np.maximum.accumulate(rank - rank[SHIFTS == 0.0]), marks, coarse)
 
+    @property
+    def bounds(self) -> Floats:
+        """The mean rank scores beyond which nearly all latencies lie beyond those of the baseline, of shape (2,)."""
+        return BEYOND * self.rank[[0, -1]]
+
     def shift(self, rank: float) -> float:
         """The shift (log seconds) behind a mean rank score; the least of those that all but the outermost latencies of
         the baseline say nothing about any more."""
@@ -70,3 +78,13 @@ class Response:
         rising = np.log(np.maximum.accumulate(np.maximum(shares, _LEAST)[::-1]))
         at = float(np.interp(np.log(_RARE), rising, self.marks[::-1]))
         return float(np.exp((at - self.marks[len(QUANTILES) - 1]) * WIDTH))
+
+
+def unbounded(shifts: Floats, log: Floats, bounds: Floats) -> Floats:
+    """`shifts` by psi and by rank, of shape (n, 2), with the one by `log`, of shape (n,), in place of both where
+    nearly all latencies lie beyond those of the baseline (`Response.bounds`, of shape (n, 2) or (2,)): bounded
+    scores say how many they are then, and not how far away."""
+    rank = shifts[:, 1]
+    gone = (rank < bounds[..., 0]) | (rank > bounds[..., 1])
+    found: Floats = np.where(gone[:, None], np.clip(log, -LARGEST, LARGEST)[:, None], shifts)
+    return found

@@ -16,13 +16,15 @@ from prober.baseline.sketch import Floats
 from prober.baseline.values import Channel, Size
 
 #: Standard deviations in an interval of 95 %: a little more than 1.96, for the noise is itself an estimate.
-Z = 2.06
+Z = 2.2
 #: Shifts (log seconds) up to which both scores are as good as linear, and their mean is the better estimate.
 _SMALL = 0.1
 #: Shifts (log seconds) of a block or an hour from which psi tells too little of their size.
 LARGE = 0.2
 #: Standard errors by which two estimates of one size are apart if it is not one and the same.
-_APART = 2.5
+_APART = 3.5
+#: How much surer the one by logs has to be to be told although the scores say the same.
+_SURER = 3.0
 #: By how much latencies of the tail hang together more than independent ones.
 _CLUMPED = 2.0
 
@@ -56,7 +58,7 @@ def shift_of(fit: Fit, scores: Floats, log: float, blocks: float) -> tuple[float
     shift, below, above = _by_scores(fit, float(scores[0]), float(scores[1]), blocks)
     by_log = math.hypot(_error(fit.log, fit.blocks, blocks), fit.response.coarse)
     by_scores = (below + above) / (2 * Z)
-    if by_log < by_scores or abs(log - shift) > _APART * math.hypot(by_log, by_scores):
+    if _SURER * by_log < by_scores or abs(log - shift) > _APART * math.hypot(by_log, by_scores):
         return log, Z * by_log, Z * by_log
     return shift, below, above
 

@@ -173,6 +173,7 @@ def test_a_large_change_of_a_steady_series_is_told_as_large_as_it_is(by: float) 
     for start, x in zip(starts(24, WATCHED), latencies(42, 24, spread=0.02), strict=True):
         bank.end_block(Block.of(start, np.zeros(len(x), np.int64), x * by))
     (found,) = of(bank, Channel.LOCATION, Direction.REGRESSED if by > 1 else Direction.IMPROVED)
+    assert found.level is Level.CONFIRMED
     assert found.size is not None
     assert found.size.lower < by < found.size.upper
     assert found.size.change == pytest.approx(by, rel=0.04)
