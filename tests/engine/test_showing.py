@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
@@ -27,8 +28,8 @@ SLOW, STEADY = watched("slow"), watched("steady")
 class Shown(Turned):
     """A tracker, and the text of its metrics."""
 
-    def __init__(self) -> None:
-        super().__init__(now=WATCHED)
+    def __init__(self, data: Path | None = None, now: float = WATCHED) -> None:
+        super().__init__(data, now)
         self.showing = Showing(self.tracker, HERE)
         self.tracker.show = self.showing.show
         self.exposition = Exposition(CellMetrics(HERE, explain), SelfMetrics(HERE, process=False))
@@ -86,6 +87,26 @@ async def test_what_alarms_is_shown_and_what_is_as_usual_is_not(shown: Shown) ->
     assert await shown.values("prober_baseline_info", "label", "version") == {("healthy", "1"): 1}
     assert await shown.values("prober_baseline_recorded_timestamp_seconds") == {(): WATCHED}
     assert (await shown.values("prober_baseline_cpu_seconds_total"))[()] > 0
+
+
+async def test_what_was_known_is_shown_after_a_restart_before_a_block_is_over(tmp_path: Path) -> None:
+    names = ("prober_regression", "prober_group_regression", "prober_baseline_shift_ratio", "prober_baseline_suspects",
+             "prober_baseline_last_block_timestamp_seconds")  # fmt: skip
+    labels = ("target", "path", "group", "scope", "channel", "level")
+    cells = [watched("api", path=path) for path in ("ingress", "service")]
+    both = latencies(5, 40)
+    before = Shown(tmp_path / "baseline.db")
+    await before.watch(*cells)
+    await feed(before, [part * 1.15 for part in both], both)
+    known = [await before.values(name, *labels) for name in names]
+    assert all(known)
+    await before.tracker.close()
+    after = Shown(tmp_path / "baseline.db", before.now + 100)
+    await after.watch(*cells)
+    await after.tracker.idle()
+    assert [await after.values(name, *labels) for name in names] == known
+    assert after.baselines.judged == 2
+    await after.tracker.close()
 
 
 async def test_all_series_are_shown_where_that_is_wished_and_go_with_their_cell(shown: Shown) -> None:

@@ -29,6 +29,10 @@ RECORDED: Final = 48 * HOUR
 #: Seconds between two tries to record the first baseline, once it might be there.
 _AGAIN: Final = HOUR
 
+
+async def _nobody_looks() -> None: ...
+
+
 About = Callable[[], Awaitable[Mapping[str, str]]]
 """What is known of where the prober runs: `kernel`, `kubelet` …"""
 
@@ -50,6 +54,8 @@ class Baselines:
         self._said = False
         self.first: RecordOptions | None = None
         """The baseline that is recorded without being told."""
+        self.show: Callable[[], Awaitable[None]] = _nobody_looks
+        """Shows what is known, where that is something new and no block is over."""
 
     # what there is to see
 
@@ -235,11 +241,19 @@ class Baselines:
                     self._stale = True
                     return
                 self._considered = live
+            await self._go_on()
         except Exception:
             log.exception("internal error while baselines were read")
             self._stale = True
         finally:
             self._learner = None
+
+    async def _go_on(self) -> None:
+        """After a restart: what was known before it is known, and shown, before the first block is over."""
+        if not self._judging.arranged:
+            async with self._turn:
+                await self._judging.arrange(self._live)
+            await self.show()
 
     async def _record_first(self, now: int) -> None:
         """Record the first baseline by itself, if that is wished for, there is none, and there is enough to."""

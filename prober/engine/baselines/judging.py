@@ -41,7 +41,7 @@ class Judging:
         self.groups: list[GroupBank] = []
         self.openings = Openings()
         self.last: int | None = None
-        """The start of the block that was judged last."""
+        """The start of the block that was judged last, before a restart if none was since."""
         self.measured: set[int] = set()
         """The rows that had runs in it."""
         self.judged: set[int] = set()
@@ -69,6 +69,7 @@ class Judging:
         self.openings = Openings(regressions)
         if saved is None:
             return
+        self.last = saved[0]
         try:
             rows, groups = split_frames(saved[1].data)
             self._remembered = await asyncio.to_thread(unpack, saved[1].version, rows)
@@ -76,6 +77,11 @@ class Judging:
             self._waits_until = now + _WAIT
         except ValueError as error:
             log.warning("detectors begin anew: %s", error)
+
+    @property
+    def arranged(self) -> bool:
+        """Whether it is known yet which series are judged."""
+        return self._arranged is not None
 
     async def arrange(self, live: Live) -> None:
         """Judge these series from the next block on, each against the baseline that is ready for it."""

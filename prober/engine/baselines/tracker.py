@@ -92,6 +92,7 @@ class Tracker:
         if settings.enabled and self.baselines is None:
             store = await asyncio.to_thread(self._open_store, retention)
             self.baselines = Baselines(store, self._vantage, self._events, self._about, self._meter)
+            self.baselines.show = self._show
             await self.baselines.start(int(self._clock()), accepted)
         elif not settings.enabled and self.baselines is not None:
             baselines, self.baselines = self.baselines, None
@@ -162,6 +163,9 @@ class Tracker:
         if ended.start // HOUR != self._hour:
             self._hour = ended.start // HOUR
             self._sampler.forget()
+
+    async def _show(self) -> None:
+        await self.show()
 
     def _block(self, samples: Samples, start: int) -> Block:
         with self._meter:
