@@ -3,7 +3,7 @@
 One change of the network shows in a hundred series. Those of one layer that began within an hour of each other and
 are of like size are one change; its place is told by the fewest labels that its series share (`places`). Suspects of
 single series are no news: a change is said to page where it is confirmed, where a difference of groups is, or where
-more series of a place are suspected at once than chance allows.
+more series of a place are suspected at once than chance allows. Of several nodes it is told what they have in common.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final, NamedTuple
 
+from prober.baseline.apart import Common, Separates, common_of
 from prober.baseline.chance import most_by_chance
 from prober.baseline.places import Atlas, Place
 from prober.baseline.sentences import Clauses, Kind, clauses, listed, value_words
@@ -42,6 +43,8 @@ class Folded:
     """The name of a group: `ingress minus service`, `path ingress`."""
     scopes: tuple[str, ...] = ()
     """What the groups of this name are within."""
+    trait: str = ""
+    """What its nodes have in common that others have not: `on nodes with kernel 6.12`. The place is among these."""
 
     @property
     def level(self) -> Level:
@@ -58,10 +61,9 @@ class Folded:
             return self.level is Level.CONFIRMED and " minus " in self.group
         return self.level is Level.CONFIRMED or self.by_chance is not None
 
-    def says(self, now: float, trait: str = "") -> str:
-        """The sentence, told at `now`. `trait`: what the nodes have in common, `on nodes with kernel 6.12`."""
-        where = " ".join(part for part in (self.clauses.where, trait) if part)
-        return replace(self.clauses, where=where).says(now)
+    def says(self, now: float) -> str:
+        """The sentence, told at `now`."""
+        return self.clauses.says(now)
 
 
 class _What(NamedTuple):
@@ -75,9 +77,11 @@ class _What(NamedTuple):
 
 
 def fold_series(
-    regressions: Iterable[Regression], known: Iterable[SeriesKey], zones: Mapping[str, str] | None = None
-) -> list[Folded]:
-    """The changes of single series; `known` are all that are watched, `zones` the zone of each node."""
+    regressions: Iterable[Regression], known: Iterable[SeriesKey], zones: Mapping[str, str] | None = None,
+    separates: Separates | None = None, beside: Iterable[Regression] = (),
+) -> list[Folded]:  # fmt: skip
+    """The changes of single series; `known` are all that are watched, `zones` the zone of each node, `separates` says
+    what sets nodes apart. What is open `beside` these is not told, but its nodes are not as they were either."""
     by_what: dict[_What, list[Regression]] = defaultdict(list)
     for what, one in _one_for_each(regressions):
         by_what[what].append(one)
@@ -86,12 +90,15 @@ def fold_series(
         universe[key.layer, bool(key.node)].append(key)
     atlases: dict[tuple[str, bool], Atlas] = {}
     found: list[Folded] = []
+    alike = {what: list(ones) for what, ones in by_what.items()}
+    for what, one in _one_for_each(beside):
+        alike.setdefault(what, []).append(one)
     for what, ones in by_what.items():
         at = what.layer, what.of_nodes
         if at not in atlases:
             atlases[at] = Atlas([*universe[at], *(_series(one) for one in ones)], zones)
         for together in clusters(ones):
-            found.extend(_placed(together, atlases[at]))
+            found.extend(_told_apart(together, alike[what], atlases[at], separates if what.of_nodes else None))
     return sorted(_without_echoes(found), key=rank)
 
 
@@ -167,30 +174,48 @@ def _log_size(one: Regression) -> float:
     return math.log(max(change, 1e-4))
 
 
-def _placed(ones: Sequence[Regression], atlas: Atlas) -> Iterator[Folded]:
-    """One cluster, shared out to its places. The place is that of the confirmed ones; suspects that lie in it belong to
-    it, those that do not are told by themselves."""
+def _told_apart(
+    together: Sequence[Regression], alike: Sequence[Regression], atlas: Atlas, separates: Separates | None
+) -> Iterator[Folded]:
+    """One cluster: what is of nodes with something in common, placed among these alone; then all else. `alike` are all
+    clusters of its kind."""
+    common = None if separates is None else common_of(together, alike, atlas.keys, separates)
+    if common is None:
+        yield from _placed(together, atlas, atlas)
+        return
+    theirs = [one for one in together if _series(one).node in common.nodes]
+    yield from _placed(theirs, Atlas(key for key in atlas.keys if key.node in common.nodes), atlas, common)
+    yield from _placed([one for one in together if _series(one).node not in common.nodes], atlas, atlas)
+
+
+def _placed(
+    ones: Sequence[Regression], atlas: Atlas, universe: Atlas, common: Common | None = None
+) -> Iterator[Folded]:
+    """Some, shared out to their places. The place is that of the confirmed ones; suspects that lie in it belong to it,
+    those that do not are told by themselves: of these there may be as many in the `universe` by chance."""
     by_key = {_series(one): one for one in ones}
     sure = atlas.bits(key for key, one in by_key.items() if one.level is Level.CONFIRMED)
     suspects = atlas.bits(by_key) & ~sure
     for part, place in atlas.places(sure, suspects):
         there = part if place is None else part | (atlas.inside(place) & suspects)
         suspects &= ~there
-        yield _folded([by_key[key] for key in atlas.keys_of(there)], place, None)
+        yield _folded([by_key[key] for key in atlas.keys_of(there)], place, None, common)
     for part, place in atlas.places(suspects):
-        yield _folded([by_key[key] for key in atlas.keys_of(part)], place, _beyond_chance(part, atlas))
+        keys = list(atlas.keys_of(part))
+        yield _folded([by_key[key] for key in keys], place, _beyond_chance(keys, universe), common)
 
 
-def _beyond_chance(suspects: int, atlas: Atlas) -> int | None:
+def _beyond_chance(suspects: Sequence[SeriesKey], atlas: Atlas) -> int | None:
     """How many chance allows, in the first pool in which there are more of these; None where it may be chance."""
+    some = atlas.bits(suspects)
     for pool in atlas.pools():
         most = most_by_chance(pool.bit_count())
-        if (suspects & pool).bit_count() > most:
+        if (some & pool).bit_count() > most:
             return most
     return None
 
 
-def _folded(members: Sequence[Regression], place: Place | None, by_chance: int | None) -> Folded:
+def _folded(members: Sequence[Regression], place: Place | None, by_chance: int | None, common: Common | None) -> Folded:
     members = sorted(members, key=lambda one: (one.level is not Level.CONFIRMED, _series(one)))
     keys = [_series(one) for one in members]
     if len(members) == 1:
@@ -202,11 +227,19 @@ def _folded(members: Sequence[Regression], place: Place | None, by_chance: int |
         notes.append(f"{sure} of them confirmed")
     if by_chance is not None:
         notes.append(f"more than chance allows ({by_chance})")
-    if place is None:
-        where = f"for {listed([key.cell for key in keys])}"
-    else:
-        where = " ".join(value_words(*label) for label in place.labels) or "everywhere"
-    return Folded(folded_clauses(members, where, notes), tuple(members), place, by_chance)
+    trait = common.says if common is not None and {key.node for key in keys} == common.nodes else ""
+    told = folded_clauses(members, _where(keys, place, trait), notes)
+    return Folded(told, tuple(members), place, by_chance, trait=trait)
+
+
+def _where(keys: Sequence[SeriesKey], place: Place | None, trait: str) -> str:
+    """The words of a place; of what has none its cells, and its nodes unless a trait says which those are."""
+    if place is not None:
+        words = [value_words(*label) for label in place.labels]
+        return " ".join([*words, trait] if trait else words or ["everywhere"])
+    nodes = sorted({key.node for key in keys} - {""})
+    cells = f"for {listed(list(dict.fromkeys(key.cell for key in keys)))}"
+    return " ".join(part for part in (cells, trait or (value_words("node", nodes) if nodes else "")) if part)
 
 
 def _without_echoes(found: Sequence[Folded]) -> Iterator[Folded]:
@@ -234,7 +267,7 @@ def _echoes(one: Folded, other: Folded, of_nodes: bool) -> bool:
 
 def _names_nodes(one: Folded) -> bool:
     """Whether some nodes are told from the others."""
-    if one.place is None:
+    if one.place is None or one.trait:
         return True
     return any(name == "node" for name, _ in one.place.labels)
 

@@ -109,13 +109,15 @@ class Clauses:
 
 
 def sentence(one: Regression, now: float, trait: str = "") -> str:
-    """One regression, told at `now` (Unix seconds). `trait`: what its nodes have in common, `on nodes with kernel
-    6.12`."""
+    """One regression, told at `now` (Unix seconds). `trait`: what nodes that changed so have in common, `on
+    nodes with kernel 6.12`."""
     subject = one.subject
     where = f"for {subject.cell}" if isinstance(subject, SeriesKey) else group_words(subject, one.layer)
     if isinstance(subject, SeriesKey) and subject.node:
-        where += f" on node {subject.node}"
-    return replace(clauses(one), where=" ".join(part for part in (where, trait) if part)).says(now)
+        where += f" on node {subject.node}" + (f", as {trait}" if trait else "")
+    elif trait:
+        where += f" {trait}"
+    return replace(clauses(one), where=where).says(now)
 
 
 def clauses(one: Regression) -> Clauses:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from prober.baseline.apart import Separates
 from prober.baseline.folding import Folded, clusters, fold_series, folded_clauses, rank
 from prober.baseline.groups import Group
 from prober.baseline.sentences import Kind, group_words
-from prober.baseline.values import HOUR, Direction, Regression, SeriesKey
+from prober.baseline.values import HOUR, Direction, Level, Regression, SeriesKey
 from prober.units import rfc3339
 
 #: A pool within another one is told in its place where it has changed so many times as much.
@@ -24,12 +25,15 @@ def fold(
     known: Iterable[SeriesKey],
     groups: Mapping[str, Group] = _NO_GROUPS,
     zones: Mapping[str, str] | None = None,
+    separates: Separates | None = None,
+    beside: Iterable[Regression] = (),
 ) -> tuple[Folded, ...]:
     """The open changes, what pages first. `known`: all series that are watched; `groups`: those of groups' regressions
-    by their text; `zones`: the zone of each node."""
+    by their text; `zones`: the zone of each node; `separates` says what sets nodes apart, and
+    `beside` is what is open beside these."""
     listed = tuple(regressions)
-    of_series = fold_series(listed, known, zones)
-    of_groups = [one for one in listed if isinstance(one.subject, str)]
+    of_series = fold_series(listed, known, zones, separates, beside)
+    of_groups = [one for one in listed if isinstance(one.subject, str) and not _set_apart(one, groups, of_series)]
     told = [*of_series, *_differences(of_groups, groups), *_pools(of_groups, groups, of_series)]
     return tuple(sorted(told, key=rank))
 
@@ -48,6 +52,7 @@ def as_dict(one: Folded, now: float) -> dict[str, Any]:
         "onset": rfc3339(datetime.fromtimestamp(told.onset, UTC)),
         "size": None if size is None else {"change": size.change, "lower": size.lower, "upper": size.upper},
         "where": {name: list(values) for name, values in one.place.labels} if one.place is not None else None,
+        "trait": one.trait or None,
         "group": one.group or None,
         "scopes": list(one.scopes),
         "series": [str(member.subject) for member in one.members],
@@ -96,6 +101,24 @@ def _told(pool: Regression, groups: Mapping[str, Group], of_series: Sequence[Fol
         and not members.isdisjoint(member.subject for member in one.members)
         for one in of_series
     )
+
+
+def _set_apart(one: Regression, groups: Mapping[str, Group], of_series: Sequence[Folded]) -> bool:
+    """Whether it is the difference of a node from the others, and nodes are told already to which the same happened:
+    all that are without it are faster than the rest."""
+    name = _name(one, groups)
+    node = name.removeprefix("node ").removesuffix(" minus others")
+    if name != f"node {node} minus others":
+        return False
+    for told in of_series:
+        nodes = {member.subject.node for member in told.members if isinstance(member.subject, SeriesKey)}
+        clauses = told.clauses
+        as_told = (clauses.direction is one.direction) is (node in nodes)
+        sure = told.level is Level.CONFIRMED or one.level is Level.SUSPECT
+        together = clauses.layer == one.layer and abs(clauses.onset - one.onset) <= HOUR
+        if told.trait and clauses.kind is Kind.LATENCY and as_told and sure and together:
+            return True
+    return False
 
 
 def _same_change(one: Regression, other: Regression) -> bool:

@@ -10,8 +10,9 @@ from prober.baseline.values import Regression
 from prober.units import rfc3339
 
 
-def as_dict(one: Regression, now: float) -> dict[str, Any]:
-    """As plain JSON values: times in RFC 3339, durations in seconds."""
+def as_dict(one: Regression, now: float, trait: str = "") -> dict[str, Any]:
+    """As plain JSON values: times in RFC 3339, durations in seconds. `trait`: what nodes that changed so have in
+    common."""
     subject = one.subject
     series = None if isinstance(subject, str) else {
         "probe": subject.probe, "target": subject.target, "path": subject.path, "family": subject.family,
@@ -34,7 +35,8 @@ def as_dict(one: Regression, now: float) -> dict[str, Any]:
         "was": one.was,
         "now": one.now,
         "baseline": one.baseline,
-        "says": sentence(one, now),
+        "trait": trait or None,
+        "says": sentence(one, now, trait),
     }
 
 

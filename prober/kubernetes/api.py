@@ -120,21 +120,22 @@ class ApiClient:
                 record.body += piece
             return json.loads(record.body)
 
-    async def get_items(self, path: str, **query: str) -> list[Any]:
-        """All items of the list at `path`, page after page. One that took too long for its pages is begun anew."""
+    async def get_items(self, path: str, page: int = PAGE, **query: str) -> list[Any]:
+        """All items of the list at `path`, `page` of them at once. One that took too long for its pages is begun
+        anew."""
         for _ in range(_BEGINNINGS):
             try:
-                return await self._pages(path, query)
+                return await self._pages(path, page, query)
             except ApiError as error:
                 if error.status != GONE:
                     raise
         raise ApiError(f"the list of {path} ended {_BEGINNINGS} times before it was complete", GONE)
 
-    async def _pages(self, path: str, query: Mapping[str, str]) -> list[Any]:
+    async def _pages(self, path: str, limit: int, query: Mapping[str, str]) -> list[Any]:
         items: list[Any] = []
         place = ""
         while True:
-            asked = {**query, "limit": PAGE, **({"continue": place} if place else {})}
+            asked = {**query, "limit": limit, **({"continue": place} if place else {})}
             page = await self.get(f"{path}?{urlencode(asked)}")
             if not isinstance(page, dict):
                 raise ApiError(f"{path} is no list")

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
-from prober.kubernetes.api import ApiAccess, ApiClient, ApiError
+from prober.kubernetes.api import PAGE, ApiAccess, ApiClient, ApiError
 from prober.kubernetes.vantage import REGION_LABEL, ZONE_LABEL
 
 log = logging.getLogger(__name__)
@@ -121,12 +121,12 @@ def parse_revisions(items: Iterable[Json], uid: str) -> str:
     return "" if newest is None else str((newest["metadata"].get("labels") or {}).get(_HASH, ""))
 
 
-async def ask(client: ApiClient, daemonsets: Iterable[str] = ()) -> Cluster:
-    """All nodes as they are now, with their revisions of these DaemonSets (`namespace/name`).
+async def ask(client: ApiClient, daemonsets: Iterable[str] = (), page: int = PAGE) -> Cluster:
+    """All nodes as they are now, `page` of them at once, with their revisions of these DaemonSets (`namespace/name`).
 
     ApiError where the API server refuses, or does not know such a DaemonSet.
     """
-    items = await client.get_items("/api/v1/nodes")
+    items = await client.get_items("/api/v1/nodes", page=page)
     try:
         nodes = parse_nodes(items)
         newest: dict[str, str] = {}

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 
 from starlette.datastructures import QueryParams
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from prober.baseline import summary, telling
+from prober.baseline.apart import Commons
 from prober.baseline.budget import Standing, sentence
 from prober.baseline.folding import Folded
 from prober.baseline.standings import alarmed_groups
@@ -49,14 +51,15 @@ async def regressions(tracker: Tracker, query: QueryParams) -> Response:
         one for one in tracker.ledger.all() if one.breached and takes(one.series)
         and (not layers or one.series.layer in layers)
     ]  # fmt: skip
-    folded = await _folded(tracker, open_, takes)
-    return Streamed(in_chunks(_as_json(tracker, [*open_, *over], folded, broken, now)), media_type="application/json")
+    folded, trait = await _folded(tracker, open_, takes)
+    told = chain((telling.as_dict(one, now, trait(one)) for one in open_), (telling.as_dict(one, now) for one in over))
+    return Streamed(in_chunks(_as_json(tracker, told, folded, broken, now)), media_type="application/json")
 
 
 async def changes(tracker: Tracker) -> tuple[list[str], int]:
     """The sentences of what pages, is confirmed, or breaks a budget; and how many suspects there are beside."""
     now = tracker.now
-    folded = await _folded(tracker, list(_open(tracker)), lambda _: True)
+    folded, _ = await _folded(tracker, _open(tracker), lambda _: True)
     told = [one.says(now) for one in folded if one.pages or one.level is Level.CONFIRMED]
     rest = sum(len(one.members) for one in folded if not (one.pages or one.level is Level.CONFIRMED))
     return [*told, *_budgets(tracker, [one for one in tracker.ledger.all() if one.breached], now).values()], rest
@@ -76,13 +79,23 @@ async def _over(tracker: Tracker, since: float, now: float) -> list[Regression]:
     return [one for one in past if one.cleared is not None]
 
 
-async def _folded(tracker: Tracker, ones: Sequence[Regression], takes: Takes) -> tuple[Folded, ...]:
-    """In a thread: thousands of them take a while."""
+async def _folded(
+    tracker: Tracker, ones: Sequence[Regression], takes: Takes
+) -> tuple[tuple[Folded, ...], Callable[[Regression], str]]:
+    """The sentences, and what nodes have in common that changed as one did. In a thread: thousands take a while."""
     if tracker.baselines is None or not ones:
-        return ()
-    known = [key for bank in tracker.baselines.banks() for key in bank.keys if takes(key)]
-    groups = alarmed_groups(tracker.baselines.groups())
-    return await asyncio.to_thread(summary.fold, ones, known, groups)
+        return (), lambda _: ""
+    keys = [key for bank in tracker.baselines.banks() for key in bank.keys]
+    groups, all_open = alarmed_groups(tracker.baselines.groups()), _open(tracker)
+    nodes = await tracker.surroundings.of(all_open)
+    zones, separates = (None, None) if nodes is None else (nodes.zones, nodes.separates)
+
+    def fold() -> tuple[tuple[Folded, ...], Callable[[Regression], str]]:
+        known = [key for key in keys if takes(key)]
+        folded = summary.fold(ones, known, groups, zones, separates, all_open)
+        return folded, Commons(all_open, keys, separates).of
+
+    return await asyncio.to_thread(fold)
 
 
 def _of_cells(query: QueryParams) -> Takes:
@@ -104,12 +117,16 @@ def _of_lists(query: QueryParams) -> Callable[[Regression], bool]:
 
 
 def _as_json(
-    tracker: Tracker, ones: Sequence[Regression], folded: Sequence[Folded], broken: Sequence[Standing], now: float
+    tracker: Tracker,
+    told: Iterable[Mapping[str, Any]],
+    folded: Sequence[Folded],
+    broken: Sequence[Standing],
+    now: float,
 ) -> Iterator[str]:
     yield '{"summary":['
     yield from _joined(summary.as_dict(one, now) for one in folded)
     yield '],\n"regressions":['
-    yield from _joined(telling.as_dict(one, now) for one in ones)
+    yield from _joined(told)
     yield '],\n"budgets":['
     says = _budgets(tracker, broken, now)
     by_cell: dict[str, list[dict[str, Any]]] = {cell: [] for cell in says}

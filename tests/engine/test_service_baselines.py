@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import platform
 import re
 import signal
 import subprocess
@@ -22,7 +23,11 @@ from prober.cli.main import main
 from prober.engine.service import Service
 from prober.export.events import Choice, EventLog
 from prober.export.lines import LineWriter
+from prober.kubernetes.api import ApiAccess
 from prober.web.app import build_app
+from tests.baseline.test_sentences import ONE, told
+from tests.kubernetes.samples import NODES, url_of
+from tests.support.api_server import ApiServer, node
 from tests.support.process import prober
 from tests.support.tracking import HEALTHY, HERE, WATCHED, baseline, tcp, watched
 
@@ -108,6 +113,24 @@ async def test_without_baselines_nothing_is_opened(tmp_path: Path, port: int, mo
     assert (await service.reload()).ok
     assert service.tracker.baselines is None
     await service.stop(1)
+
+
+async def test_what_the_service_may_ask_of_kubernetes_tells_where_it_runs_and_what_nodes_there_are(
+    tmp_path: Path, port: int
+) -> None:
+    api = ApiServer()
+    api.objects[NODES] = [node("node-a", kubeletVersion="v1.33.4"), node("node-b", kubeletVersion="v1.32.9")]
+    async with api.serving() as server:
+        service = Service(configure(tmp_path / "p.yaml", port), HERE, api=ApiAccess.from_url(url_of(server)))
+        await service.start()
+        assert service.tracker is not None
+        assert service.tracker.baselines is not None
+        origin = await service.tracker.baselines.origin()
+        assert dict(origin.about) == {"kernel": platform.release(), "kubelet": "v1.33.4"}
+        known = await service.tracker.surroundings.of([told(replace(ONE, node="node-b"))])
+        assert known is not None
+        assert [one.kubelet for one in known.nodes] == ["v1.33.4", "v1.32.9"]
+        await service.stop(1)
 
 
 NUMPY = "import sys; print(sorted({'numpy', 'sqlite3'} & set(sys.modules)))"

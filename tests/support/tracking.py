@@ -15,6 +15,7 @@ from prober.baseline.store import Retention, Store
 from prober.baseline.values import BLOCK, BLOCKS, HOUR, Origin, Recording, SeriesKey
 from prober.engine.baselines.baselines import Baselines
 from prober.engine.baselines.settings import settings_of
+from prober.engine.baselines.surroundings import Surroundings
 from prober.engine.baselines.tracker import Tracker
 from prober.export.events import EventLog
 from prober.model import Cell, Run, ServiceRef, Vantage
@@ -61,7 +62,7 @@ class Turned:
 
     def __init__(
         self, data: Path | Store | None = None, now: float = MONDAY, nodes: Mapping[str, str] | None = None,
-        here: Vantage = HERE,
+        here: Vantage = HERE, surroundings: Surroundings | None = None,
     ) -> None:  # fmt: skip
         self.now, self.up = float(now), 1000.0
         self.events = Written()
@@ -69,7 +70,7 @@ class Turned:
         self._data, self._nodes = data, nodes or {}
         self.tracker = Tracker(
             here, self.events, open_store=self._open, node_of=self._node_of, about=self._about,
-            clock=lambda: self.now, monotonic=lambda: self.up,
+            surroundings=surroundings, clock=lambda: self.now, monotonic=lambda: self.up,
         )  # fmt: skip
 
     async def take(

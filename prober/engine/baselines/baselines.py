@@ -18,6 +18,7 @@ from prober.engine.baselines.judging import Judging
 from prober.engine.baselines.learning import Learning
 from prober.engine.baselines.meter import Meter
 from prober.engine.baselines.sampling import Live
+from prober.engine.baselines.surroundings import Surroundings
 from prober.export.events import EventLog
 from prober.model import Vantage
 from prober.options import RecordOptions
@@ -40,11 +41,13 @@ About = Callable[[], Awaitable[Mapping[str, str]]]
 class Baselines:
     """Of the event loop's thread alone. Asynchronous methods raise StoreFailed where the disk fails."""
 
-    def __init__(self, store: Store, vantage: Vantage, events: EventLog, about: About, meter: Meter) -> None:
+    def __init__(
+        self, store: Store, events: EventLog, meter: Meter, vantage: Vantage, about: About, surroundings: Surroundings
+    ) -> None:
         self.store = store
         self._vantage, self._events, self._about = vantage, events, about
         self._learning = Learning(store)
-        self._judging = Judging(store, events, self._learning, meter)
+        self._judging = Judging(store, events, self._learning, meter, surroundings)
         self._live = Live({}, {}, {})
         self._considered = self._live
         self._stale = True

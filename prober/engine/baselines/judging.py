@@ -8,6 +8,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Final
 
 from prober.baseline import grouped
+from prober.baseline.apart import Commons
 from prober.baseline.bank import Shifts as BankShifts
 from prober.baseline.fitted import join_frames, split_frames
 from prober.baseline.gathering import HourSoFar, measured, shared_out, without
@@ -23,6 +24,7 @@ from prober.engine.baselines.changes import Changes, Openings
 from prober.engine.baselines.learning import Learning
 from prober.engine.baselines.meter import Meter
 from prober.engine.baselines.sampling import Live
+from prober.engine.baselines.surroundings import Surroundings
 from prober.export.events import EventLog
 from prober.export.pace import Pace
 
@@ -35,8 +37,11 @@ _WAIT: Final = HOUR
 class Judging:
     """The state of all that is judged. One block, or one arrangement of the banks, at a time."""
 
-    def __init__(self, store: Store, events: EventLog, learning: Learning, meter: Meter) -> None:
+    def __init__(
+        self, store: Store, events: EventLog, learning: Learning, meter: Meter, surroundings: Surroundings
+    ) -> None:
         self._store, self._events, self._learning, self._meter = store, events, learning, meter
+        self._surroundings = surroundings
         self.banks = Banks()
         self.groups: list[GroupBank] = []
         self.openings = Openings()
@@ -98,7 +103,7 @@ class Judging:
         await self.arrange(live)
         shifts = await self._judge(block)
         await self._judge_groups(shifts)
-        changes = self._follow(block.start + BLOCK)
+        changes = await self._follow(block.start + BLOCK)
         if block.start + BLOCK >= self._waits_until:
             self._remembered, self._groups = {}, {}
         state = State(VERSION, await asyncio.to_thread(self._state))
@@ -154,15 +159,26 @@ class Judging:
                 await pace.rest()
         return Shifts.joined(block.start, [(keys, s.held, s.failed, s.shift) for keys, s in found])
 
-    def _follow(self, now: int) -> Changes:
+    async def _follow(self, now: int) -> Changes:
         """Tell what has opened, been confirmed and ended."""
         found = [one for bank in (*self.banks, *self.groups) for one in bank.regressions()]
         changes = self.openings.follow(now, found, self._waits)
-        for one in (*changes.opened, *changes.confirmed):
-            self._events.regression("regression", as_dict(one, now))
+        news = (*changes.opened, *changes.confirmed)
+        commons = await self._commons(news)
+        for one in news:
+            self._events.regression("regression", as_dict(one, now, "" if commons is None else commons.of(one)))
         for one in changes.over:
             self._events.regression("regression_over", as_dict(one, now))
         return changes
+
+    async def _commons(self, news: Sequence[Regression]) -> Commons | None:
+        """What nodes have in common that changed as these did; None where nothing is known of nodes."""
+        all_open = tuple(self.openings.open.values())
+        nodes = await self._surroundings.of(all_open) if news else None
+        if nodes is None:
+            return None
+        keys = [key for bank in self.banks for key in bank.keys]
+        return await asyncio.to_thread(Commons, all_open, keys, nodes.separates)
 
     def _waits(self, one: Regression) -> bool:
         """Whether what is remembered of its series is not in a bank yet."""

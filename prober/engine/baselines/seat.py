@@ -73,6 +73,7 @@ class Seat:
 
     def _begin(self) -> tuple[Tracker, Showing]:
         from prober.engine.baselines.showing import Showing
+        from prober.engine.baselines.surroundings import Surroundings
         from prober.engine.baselines.tracker import Tracker
 
         tracker = Tracker(
@@ -81,6 +82,7 @@ class Seat:
             open_store=self._open,
             node_of=self._endpoints.node_of,
             about=self._about,
+            surroundings=Surroundings(self._api),
         )
         showing = Showing(tracker, self._vantage)
         tracker.show = showing.show
@@ -93,11 +95,15 @@ class Seat:
         path = None if self._data is None else self._data / FILE
         return Store.open(path, retention=retention, on_failure=_failed)
 
-    async def _about(self) -> dict[str, str]:
+    def _api(self) -> ApiAccess | None:
         from prober.kubernetes.api import ApiAccess
+
+        return self._access or ApiAccess.in_cluster()
+
+    async def _about(self) -> dict[str, str]:
         from prober.kubernetes.nodes import about_here
 
-        return await about_here(self._vantage.node, self._access or ApiAccess.in_cluster())
+        return await about_here(self._vantage.node, self._api())
 
 
 def wanted(matrix: Matrix) -> bool:

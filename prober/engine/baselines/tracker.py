@@ -19,6 +19,7 @@ from prober.engine.baselines.baselines import About, Baselines
 from prober.engine.baselines.clock import BlockClock, Ended, Skipped
 from prober.engine.baselines.meter import Meter
 from prober.engine.baselines.sampling import NodeOf, Sampler
+from prober.engine.baselines.surroundings import Surroundings
 from prober.export.events import EventLog
 from prober.export.pace import Pace
 from prober.model import Cell, Run, Vantage
@@ -48,6 +49,7 @@ class Tracker:
         open_store: OpenStore,
         node_of: NodeOf,
         about: About,
+        surroundings: Surroundings | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,6 +69,8 @@ class Tracker:
         """Blocks that say nothing, by cause."""
         self.lacking = 0
         """Series that were left out of a block, for their cell was new or fewer than half of its runs took place."""
+        self.surroundings = surroundings or Surroundings()
+        """What is known of the nodes of endpoints."""
         self.show: Callable[[], Awaitable[None]] = _nobody_looks
         """Shows what is known now to whoever looks at metrics. Called whenever a block was judged."""
 
@@ -91,7 +95,8 @@ class Tracker:
         retention = Retention(hours=settings.retention)
         if settings.enabled and self.baselines is None:
             store = await asyncio.to_thread(self._open_store, retention)
-            self.baselines = Baselines(store, self._vantage, self._events, self._about, self._meter)
+            here = self._vantage, self._about, self.surroundings
+            self.baselines = Baselines(store, self._events, self._meter, *here)
             self.baselines.show = self._show
             await self.baselines.start(int(self._clock()), accepted)
         elif not settings.enabled and self.baselines is not None:
@@ -131,6 +136,7 @@ class Tracker:
         await self._ended()
         if self.baselines is not None:
             await self.baselines.close()
+        await self.surroundings.close()
 
     async def _ended(self) -> None:
         """The block that is being judged is."""
