@@ -39,6 +39,8 @@ def common_of(
     """Of the nodes of these changes against the other nodes of the same cells. `alike`: all changes of the same kind,
     whose nodes are none of the others; `known`: the series of the layer. If all nodes of the changes have nothing in
     common, those that are confirmed may have."""
+    if len({key.node for key in _keys(changed)}) < _FEWEST:
+        return None
     cells = {key.cell for key in _keys(changed)}
     there = frozenset(key.node for key in known if key.node and key.cell in cells)
     aside = {key.node for key in _keys(alike) if key.cell in cells}

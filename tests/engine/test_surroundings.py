@@ -64,6 +64,20 @@ async def test_nodes_are_asked_for_where_a_change_is_of_some_and_not_again_for_t
     assert len(api.requests) == 2
 
 
+async def test_nodes_without_endpoints_by_now_are_none_of_the_others(asked: Asked) -> None:
+    """n1 has the kernel of the slower ones, so nothing separates them, but no runs went to it lately."""
+    slow, others = frozenset({"n3", "n5"}), frozenset({"n0", "n1", "n2", "n4"})
+    known = await asked.of(OF_A_NODE)
+    assert known is not None
+    assert known.separates(slow, others) == ""
+    asked.see([*(replace(ONE, node=f"n{number}") for number in (0, 2, 3, 4, 5)), ONE])
+    assert known.separates(slow, others) == "on nodes with kernel 6.12"
+    asked.now = AGAIN
+    known = await asked.of(OF_A_NODE)
+    assert known is not None
+    assert known.separates(slow, others) == "on nodes with kernel 6.12"
+
+
 async def test_pages_are_small_for_the_loop_waits_while_one_is_read(asked: Asked, api: ApiServer) -> None:
     api.objects[NODES] = [node(f"n{number:03}") for number in range(120)]
     known = await asked.of(OF_A_NODE)

@@ -103,6 +103,7 @@ class Judging:
         await self.arrange(live)
         shifts = await self._judge(block)
         await self._judge_groups(shifts)
+        self._surroundings.see(live.keys[row] for row in self.measured)
         changes = await self._follow(block.start + BLOCK)
         if block.start + BLOCK >= self._waits_until:
             self._remembered, self._groups = {}, {}

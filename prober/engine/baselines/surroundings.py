@@ -35,19 +35,21 @@ class Known:
     nodes: tuple[NodeInfo, ...]
     zones: Mapping[str, str]
     """The zone of each node."""
+    measured: frozenset[str] | None = None
+    """Nodes that runs went to lately, if that is known: where no endpoint is any more, nothing is slow or not."""
     _said: dict[tuple[frozenset[str], frozenset[str]], str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, nodes: tuple[NodeInfo, ...]) -> Known:
+    def of(cls, nodes: tuple[NodeInfo, ...], measured: frozenset[str] | None) -> Known:
         """From what the API server told."""
-        return cls(nodes, {node.name: node.zone for node in nodes if node.zone})
+        return cls(nodes, {node.name: node.zone for node in nodes if node.zone}, measured)
 
     def separates(self, some: frozenset[str], others: frozenset[str]) -> str:
         """What sets some nodes (by name) apart from others, `on nodes with kernel 6.12`; or nothing. Names are left to
         whoever has them."""
-        sides = some, others
+        sides = some, others if self.measured is None else others & self.measured
         if sides not in self._said:
-            trait = separates(some, others, self.nodes)
+            trait = separates(*sides, self.nodes)
             self._said[sides] = "" if trait is None or trait.kind == "node" else trait.says
         return self._said[sides]
 
@@ -60,6 +62,7 @@ class Surroundings:
     ) -> None:
         self._access, self._clock = access, clock
         self._known: Known | None = None
+        self._measured: frozenset[str] | None = None
         self._due: float | None = None
         self._asking: asyncio.Task[None] | None = None
         self._told = False
@@ -77,6 +80,12 @@ class Surroundings:
             await asyncio.wait({self._asking}, timeout=PATIENCE)
         return self._known
 
+    def see(self, series: Iterable[SeriesKey]) -> None:
+        """These had runs in the last block."""
+        self._measured = frozenset(key.node for key in series if key.node)
+        if self._known is not None:
+            self._known.measured = self._measured
+
     async def close(self) -> None:
         """End."""
         if self._asking is not None:
@@ -88,7 +97,7 @@ class Surroundings:
         try:
             async with asyncio.timeout(_LONGEST):
                 cluster = await ask(client, page=_PAGE)
-            self._known = Known.of(cluster.nodes)
+            self._known = Known.of(cluster.nodes, self._measured)
         except (ApiError, TimeoutError) as error:
             self._refused(error)
         except Exception:
