@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prober.baseline.apart import Commons
 from prober.baseline.summary import as_dict, fold
@@ -130,3 +132,26 @@ def test_many_nodes_without_anything_in_common_are_named() -> None:
 def test_a_single_series_has_what_the_nodes_of_its_cell_have_in_common(one: Regression, trait: str) -> None:
     assert Commons(slow(cells=CELLS[:1]), KNOWN, separates).of(one) == trait
     assert Commons(slow(), KNOWN, None).of(one) == ""
+
+
+OF_NODES = [key for key in KNOWN if key.node]
+
+
+@given(st.lists(st.tuples(st.sampled_from(OF_NODES), st.booleans(), st.integers(0, 9)), max_size=24), st.booleans())
+@settings(max_examples=60)
+def test_every_series_is_told_once_whatever_nodes_have_in_common(
+    drawn: list[tuple[SeriesKey, bool, int]], common: bool
+) -> None:
+    ones = [
+        told(key, onset=AT + 1800 * later, **(SUSPECT if suspect else {}))
+        for key, suspect, later in {one[0]: one for one in drawn}.values()
+    ]
+    found = fold(ones, KNOWN, separates=lambda some, others: KERNEL if common and some.isdisjoint(others) else "")
+    assert sorted(str(one.subject) for fold in found for one in fold.members) == sorted(
+        str(one.subject) for one in ones
+    )
+    for one in found:
+        assert (KERNEL in one.says(NOW)) is (one.trait == KERNEL)
+        assert not one.trait or common
+        if one.place is not None:
+            assert len(one.members) <= one.place.series
