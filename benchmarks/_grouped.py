@@ -10,7 +10,8 @@ from benchmarks._detector import hours_of
 from benchmarks._scored import blocks_of, joined
 from benchmarks._simulated import DAY, fleet
 from prober.baseline.fit import Fit, fit
-from prober.baseline.groups import Group, GroupBank, Pool, hourly_of, weights_of
+from prober.baseline.groups import Group, GroupBank, Pool
+from prober.baseline.members import hourly_of, weights_of
 from prober.baseline.scores import Scorer
 from prober.baseline.values import BLOCK, Direction
 

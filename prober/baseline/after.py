@@ -54,6 +54,8 @@ class After:
     rank: Floats
     log: Floats
     """Shifts (log seconds), the season taken out."""
+    strong: Floats
+    """What is judged of psi and rank, of shape (hours, 2): see `unbounded`."""
     blocks: Floats
     tail: Floats
     """Summed tail scores, as if the whole had not moved."""
@@ -74,7 +76,7 @@ class After:
     @property
     def told(self) -> Floats:
         """The shift of each hour: by psi, and by log where that is large."""
-        return np.where(np.maximum(np.abs(self.psi), np.abs(self.rank)) > LARGE, self.log, self.psi)
+        return np.where(np.abs(self.strong).max(axis=1) > LARGE, self.log, self.psi)
 
     @property
     def length(self) -> float:
@@ -92,14 +94,14 @@ def look(fit: Fit, hours: Sequence[Hour]) -> After | None:
     psi, rank = entries.shifts(season, fit.tables)
     psi, rank = psi - fit.psi_mean, rank - fit.rank_mean
     log = entries.logs(season, fit.tables) - fit.log_mean
-    psi, rank = unbounded(np.column_stack([psi, rank]), log, fit.response.bounds).T
     places = entries.places(season)
-    level = max(0.0, float(np.median(np.minimum(psi, rank))))
+    strong = unbounded(np.column_stack([psi, rank]), log, fit.response.bounds)
+    level = max(0.0, float(np.median(strong.min(axis=1))))
     tail = entries.summed(fit.tables.tail, places - level / WIDTH)
     beyond = np.array([float(entries.counts @ (places + 0.5 > mark)) for mark in fit.response.marks])
     blocks = np.array([max(hour.covered.bit_count(), 1) for hour in met], np.float64)
     return After(
-        entries.starts, psi, rank, log, blocks, tail, beyond, float(np.average(season, weights=blocks)),
+        entries.starts, psi, rank, log, strong, blocks, tail, beyond, float(np.average(season, weights=blocks)),
         Sketch.merged(hour.sketch for hour in met), sum(sum(hour.failed.values()) for hour in hours),
         failing(fit, hours),
     )  # fmt: skip
@@ -135,11 +137,12 @@ class Judged:
 def judge(fit: Fit, after: After) -> Judged:
     """Compare a series with its own baseline."""
     shift, noise = after.shift, (fit.psi, fit.rank)
+    strong = np.average(after.strong, axis=0, weights=after.blocks)
     errors = [math.sqrt(one.deviation**2 * (1 / after.length + 1 / fit.blocks) + one.slow**2) for one in noise]
     found, evidence = 0, 0.0
     for sign, improving in ((1, False), (-1, True)):
         margins = margins_of(fit) + _seasonal(fit, after, improving) + DRIFT
-        beyond = max((sign * shift[n] - margins[n]) / errors[n] for n in (0, 1))
+        beyond = max((sign * strong[n] - margins[n]) / errors[n] for n in (0, 1))
         if beyond > SURE:
             found = sign
             evidence = evidence_of(beyond) if sign > 0 else evidence

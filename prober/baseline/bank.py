@@ -28,7 +28,7 @@ from prober.baseline.channels import (
 )  # fmt: skip
 from prober.baseline.excursions import Excursions
 from prober.baseline.fit import Fit
-from prober.baseline.response import LARGEST, MARKS
+from prober.baseline.response import LARGEST, MARKS, unbounded
 from prober.baseline.scores import Block, Scorer
 from prober.baseline.season import is_weekend
 from prober.baseline.sizes import LARGE, Sized, size_of, tail_of
@@ -124,19 +124,20 @@ class Bank:
             failed[row] += number
         shift, log, tail, beyond = self._scorer.score(whole, held, self.state.level[:, :2].min(axis=1))
         usual, more = self._rates.T
-        scores = np.column_stack([shift, tail, likelihood(failed, now_held, usual, more)])
+        strong = unbounded(shift, log, self._scorer.bounds)
+        scores = np.column_stack([strong, tail, likelihood(failed, now_held, usual, more)])
         enough = held >= LEAST
         self._see(block.start, np.column_stack([shift, np.ones(len(self)), log]), enough)
         self._see_others(held, beyond, failed, failed + now_held)
         at_weekend = int(is_weekend(block.start))
         step(self.state.sums, scores, self._margins, self._seasonal[:, at_weekend], enough)
         level = self.state.level
-        level += np.where(enough[:, None], _PACE * (np.column_stack([shift, log]) - level), 0.0)
+        level += np.where(enough[:, None], _PACE * (np.column_stack([strong, log]) - level), 0.0)
         self.state.last = block.start
         self.reasons.end_block(block.start, block.failed, now_held + failed)
         self._alarm(block.start)
-        told = np.where(enough[:, None], shift, np.nan)
-        large = enough & (np.abs(shift).max(axis=1) > LARGE)
+        told = np.where(enough[:, None], strong, np.nan)
+        large = enough & (np.abs(strong).max(axis=1) > LARGE)
         told[large, 0] = np.clip(log[large], -LARGEST, LARGEST)
         return Shifts(block.start, now_held.astype(np.int64), failed.astype(np.int64), told)
 

@@ -12,7 +12,8 @@ from prober.baseline.alarms import Alarm, AlarmKey
 from prober.baseline.bank import Bank
 from prober.baseline.fit import Fit
 from prober.baseline.grouping import groups_of
-from prober.baseline.groups import Group, GroupBank, Pool, hourly_of, seasonal_of, weights_of
+from prober.baseline.groups import Group, GroupBank, Pool
+from prober.baseline.members import coarse_of, hourly_of, seasonal_of, weights_of
 from prober.baseline.memory import alarm_in, alarm_out
 from prober.baseline.values import Channel, Direction, SeriesKey
 
@@ -47,7 +48,7 @@ def _bank(groups: Sequence[Group], known: Mapping[SeriesKey, Fit], baseline: str
     members = _members(groups)
     fits: dict[Hashable, Fit] = {key: fit for key, fit in known.items() if key in members}
     pool = Pool(groups, weights_of(fits))
-    return GroupBank(pool, pool.learned(hourly_of(fits)), baseline, seasonal_of(pool, fits))
+    return GroupBank(pool, pool.learned(hourly_of(fits), coarse_of(fits)), baseline, seasonal_of(pool, fits))
 
 
 def _members(groups: Iterable[Group]) -> set[Hashable]:

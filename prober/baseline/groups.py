@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prober.baseline.alarms import AlarmKey, Alarms, Evidence
-from prober.baseline.channels import seasonal_margins
-from prober.baseline.fit import Fit, Noise, level_error, noise_of
+from prober.baseline.fit import Noise, level_error, noise_of
 from prober.baseline.season import is_weekend
 from prober.baseline.sizes import Sized, Z
 from prober.baseline.sketch import Bools, Floats
@@ -63,6 +62,8 @@ class Learned:
     noise: Noise
     blocks: float
     mean: float
+    coarse: float = 0.0
+    """What its shift is uncertain by since latencies are known to a bin, log seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ class Side:
             found: Floats = np.where(
                 (weight >= least) & (weight > 0), self.weights @ np.where(there, shifts, 0) / weight, np.nan
             )
+        return found
+
+    def spread(self, deviations: Floats) -> Floats:
+        """The standard deviation of the weighted mean of members that are independent and have these."""
+        found: Floats = np.sqrt(self.weights**2 @ deviations**2) / np.maximum(self.weights.sum(axis=1), 1e-12)
         return found
 
 
@@ -119,18 +125,24 @@ class Pool:
         found: Floats = np.where(differential, plus - minus, plus)
         return found
 
-    def learned(self, hourly: Mapping[Hashable, Mapping[int, float]]) -> list[Learned | None]:
-        """What the hours of a baseline tell: `hourly` has the shift of each member by the start of the hour."""
+    def learned(
+        self, hourly: Mapping[Hashable, Mapping[int, float]], coarse: Mapping[Hashable, float] | None = None
+    ) -> list[Learned | None]:
+        """What the hours of a baseline tell: `hourly` has the shift of each member by the start of the hour, `coarse`
+        what it is uncertain by since latencies are known to a bin (`Response.coarse`)."""
         starts = sorted({start for of in hourly.values() for start in of})
         told = np.array([[hourly.get(m, {}).get(start, np.nan) for start in starts] for m in self.members])
         pooled = self.pooled(told.reshape(len(self.members), len(starts)))
-        return [_learned(row[np.isfinite(row)]) for row in pooled]
+        each = np.array([(coarse or {}).get(member, 0.0) for member in self.members])
+        wide = np.hypot(self._plus.spread(each), self._minus.spread(each)).tolist()
+        return [_learned(row[np.isfinite(row)], by) for row, by in zip(pooled, wide, strict=True)]
 
 
-def _learned(shifts: Floats) -> Learned | None:
+def _learned(shifts: Floats, coarse: float) -> Learned | None:
     if len(shifts) < LEAST_HOURS:
         return None
-    return Learned(noise_of(shifts, np.full(len(shifts), BLOCKS)), len(shifts) * BLOCKS, float(shifts.mean()))
+    noise = noise_of(shifts, np.full(len(shifts), BLOCKS))
+    return Learned(noise, len(shifts) * BLOCKS, float(shifts.mean()), coarse)
 
 
 class GroupBank:
@@ -263,25 +275,5 @@ def margin(learned: Learned) -> float:
 def error(learned: Learned, blocks: float) -> float:
     """The standard error of the mean shift of a group over so many blocks, log seconds."""
     noise = learned.noise
-    return math.sqrt(noise.deviation**2 * (1 / max(blocks, 1.0) + 1 / max(learned.blocks, 1.0)) + noise.slow**2)
-
-
-def seasonal_of(pool: Pool, fits: Mapping[Hashable, Fit]) -> Floats:
-    """What to allow for the season, of shape (groups, 2, 2) as `channels.seasonal_margins`: the mean of the members,
-    and nothing for a difference, whose sides share it."""
-    found = np.zeros((len(pool.groups), 2, 2))
-    for row, group in enumerate(pool.groups):
-        known = [seasonal_margins(fits[member].season) for member in group.members if member in fits]
-        if known and not group.differential:
-            found[row] = np.mean(known, axis=0)
-    return found
-
-
-def weights_of(fits: Mapping[Hashable, Fit]) -> dict[Hashable, float]:
-    """The weight of each series: the quiet ones tell more."""
-    return {member: 1.0 / max(fit.psi.deviation, 1e-3) ** 2 for member, fit in fits.items()}
-
-
-def hourly_of(fits: Mapping[Hashable, Fit]) -> dict[Hashable, dict[int, float]]:
-    """The hours of a baseline as `Pool.learned` wants them."""
-    return {member: dict(zip(fit.starts, fit.shifts.tolist(), strict=True)) for member, fit in fits.items()}
+    share = 1 / max(blocks, 1.0) + 1 / max(learned.blocks, 1.0)
+    return math.sqrt(noise.deviation**2 * share + noise.slow**2 + learned.coarse**2)

@@ -11,7 +11,8 @@ import numpy as np
 from prober.baseline.after import DRIFT, SURE, After, evidence_of
 from prober.baseline.channels import margins_of
 from prober.baseline.fit import Fit
-from prober.baseline.groups import Group, Learned, Pool, error, hourly_of, margin, weights_of
+from prober.baseline.groups import Group, Learned, Pool, error, margin
+from prober.baseline.members import coarse_of, hourly_of, weights_of
 from prober.baseline.season import weekend
 from prober.baseline.sizes import Z
 from prober.baseline.sketch import Floats
@@ -40,7 +41,7 @@ def pool_of(members: Sequence[tuple[Fit, After]]) -> Pooled:
     """Of series that are known on both sides, at least one."""
     fits: dict[Hashable, Fit] = dict(enumerate(fit for fit, _ in members))
     pool = Pool([Group("all", "", tuple(fits))], weights_of(fits))
-    learned = pool.learned(hourly_of(fits))[0]
+    learned = pool.learned(hourly_of(fits), coarse_of(fits))[0]
     starts = np.unique(np.concatenate([after.starts for _, after in members]))
     told, blocks = np.full((2, len(members), len(starts)), np.nan), np.zeros(len(starts))
     for row, (_, after) in enumerate(members):

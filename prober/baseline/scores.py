@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from prober.baseline.fit import Fit
-from prober.baseline.response import unbounded
 from prober.baseline.season import wave
 from prober.baseline.sketch import BINS, WIDTH, Bools, Floats, Ints, bins_of
 from prober.baseline.tables import logs
@@ -59,7 +58,8 @@ class Scorer:
         self._tail = _stacked([fit.tables.tail for fit in fits])
         self._slopes = np.array([(fit.tables.psi_slope, fit.tables.rank_slope) for fit in fits]).reshape(-1, 2)
         self._means = np.array([(fit.psi_mean, fit.rank_mean) for fit in fits]).reshape(-1, 2)
-        self._bounds = np.array([fit.response.bounds for fit in fits]).reshape(-1, 2)
+        self.bounds = np.array([fit.response.bounds for fit in fits]).reshape(-1, 2)
+        """See `Response.bounds`, of shape (rows, 2)."""
         self._centres = np.array([(fit.tables.centre, fit.log_mean) for fit in fits]).reshape(-1, 2)
         self._marks = np.array([fit.response.marks for fit in fits]).reshape(len(fits), -1)
         self._season = np.array([fit.season.coefficients for fit in fits]).reshape(len(fits), -1)
@@ -68,7 +68,7 @@ class Scorer:
     def nbytes(self) -> int:
         """Bytes of all tables."""
         tables = (self._psi, self._rank, self._tail)
-        others = (self._slopes, self._means, self._bounds, self._centres, self._marks, self._season)
+        others = (self._slopes, self._means, self.bounds, self._centres, self._marks, self._season)
         return sum(array.nbytes for array in (*tables, *others))
 
     def score(self, block: Block, held: Floats, level: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -86,7 +86,6 @@ class Scorer:
         centre, mean = self._centres.T
         by_log = np.bincount(block.rows, block.counts * logs(places, centre[block.rows]), len(held))
         by_log = np.where(held > 0, by_log / np.maximum(held, 1.0) - mean, 0.0)
-        shift = unbounded(shift, by_log, self._bounds)
         if (risen := np.maximum(level, 0.0)).any():
             index, part = _between(block, places - risen[block.rows] / WIDTH)
         tail = _summed(self._tail, block, index, part, len(held))

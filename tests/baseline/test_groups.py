@@ -9,7 +9,8 @@ import pytest
 
 from prober.baseline.fit import fit
 from prober.baseline.grouping import groups_of
-from prober.baseline.groups import Group, GroupBank, Pool, hourly_of, weights_of
+from prober.baseline.groups import Group, GroupBank, Pool
+from prober.baseline.members import hourly_of, weights_of
 from prober.baseline.sketch import Floats
 from prober.baseline.values import BLOCKS, Direction, Level, SeriesKey
 from tests.baseline.made import DAY, KEY, MONDAY, hours, latencies, starts

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import pytest
 
 from prober.baseline.fit import Fit, fit
-from prober.baseline.groups import Group, GroupBank, Pool, hourly_of, weights_of
+from prober.baseline.groups import Group, GroupBank, Pool
+from prober.baseline.members import hourly_of, weights_of
 from prober.baseline.sight import smallest_seen
 from prober.baseline.values import BLOCK, HOUR, Channel, Direction, Level, Regression, SeriesKey
 from prober.reasons import Family, Reason
