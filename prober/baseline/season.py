@@ -53,6 +53,10 @@ def is_weekend(t: float) -> bool:
     return (t // _DAY + 3) % 7 >= 5
 
 
+#: The columns that repeat every day, of each of its blocks.
+_DAILY = waves(np.arange(24 * BLOCKS) * _DAY / (24 * BLOCKS))[:, : TERMS - 1]
+
+
 @dataclass(frozen=True, slots=True)
 class Season:
     """The fitted swing of one series: `coefficients` of shape (TERMS,), in natural logarithms of seconds."""
@@ -78,6 +82,11 @@ class Season:
         return share * self.swing
 
 
+def amplitude(coefficients: Floats) -> float:
+    """The most that a swing of these coefficients (TERMS,) is away from its mean at any hour of a day, log seconds."""
+    return float(np.abs(_DAILY @ coefficients[: TERMS - 1]).max())
+
+
 def kinds_of_days(starts: Floats, blocks: Floats) -> tuple[bool, bool]:
     """Whether enough blocks were recorded on working days, and on week-ends."""
     at_weekend = weekend(starts) > 0
@@ -95,6 +104,6 @@ def fit_season(middles: Floats, shifts: Floats, weights: Floats, blocks: Floats)
     solved = np.linalg.solve(columns.T @ weighted + ridge, weighted.T @ shifts)
     coefficients = np.zeros(TERMS)
     coefficients[:used] = solved[1:]
-    day = waves(np.arange(24 * BLOCKS) * _DAY / (24 * BLOCKS))[:, : TERMS - 1] @ coefficients[: TERMS - 1]
+    day = _DAILY @ coefficients[: TERMS - 1]
     well = weekdays and weekends and float(blocks.sum()) > _WELL
     return Season(coefficients, float(np.ptp(day)), weekdays, weekends, well), float(solved[0])

@@ -10,7 +10,8 @@ import pytest
 from prober.baseline.fit import fit
 from prober.baseline.grouping import groups_of
 from prober.baseline.groups import Group, GroupBank, Pool
-from prober.baseline.members import hourly_of, weights_of
+from prober.baseline.members import hourly_of, seasonal_of, weights_of
+from prober.baseline.season import wave
 from prober.baseline.sketch import Floats
 from prober.baseline.values import BLOCKS, Direction, Level, SeriesKey
 from tests.baseline.made import DAY, KEY, MONDAY, hours, latencies, starts
@@ -74,6 +75,30 @@ def test_a_side_that_is_not_there_is_no_evidence(fleet: tuple[dict[SeriesKey, Fl
         bank.end_block(start, dict.fromkeys(CHANGED[:3], 0.5))
     assert bank.sums.max() == 0.0
     assert np.isnan(pool.shifts(dict.fromkeys(CHANGED, 0.5))[0])
+
+
+def test_what_the_learned_swings_of_both_sides_differ_by_is_allowed_for() -> None:
+    """Watched with no noise at all, but for the swings that were learned from the noise of a day: three times as large,
+    for it to show soon."""
+    one, other = KEYS[:2]
+    fits = {key: fit(hours(latencies(seed, 24 * BLOCKS))) for seed, key in ((7, one), (8, other))}
+    groups = [Group("one minus other", "tcp", (one,), (other,)), Group("the same", "tcp", (one,), (one,))]
+    pool = Pool(groups, weights_of(fits))
+    learned = pool.learned(hourly_of(fits))
+    allowed = seasonal_of(pool, fits)
+    assert (allowed[0] > 0).all()
+    assert (allowed[1] == 0).all()
+
+    def evidence(seasonal: Floats | None) -> float:
+        bank = GroupBank(pool, [replace(told, mean=0.0) if told else None for told in learned], seasonal=seasonal)
+        most = 0.0
+        for start in starts(5 * 24 * BLOCKS, MONDAY + DAY):
+            now = wave(start)
+            bank.end_block(start, {key: -float(now @ fits[key].season.coefficients) * 3 for key in (one, other)})
+            most = max(most, float(bank.evidence()[0].max()))
+        return most
+
+    assert evidence(allowed * 3) == 0.0 < evidence(None)
 
 
 def test_weights_shift_the_mean_to_the_quiet_members() -> None:
