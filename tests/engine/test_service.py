@@ -29,17 +29,6 @@ from tests.support.api_server import ApiServer, endpoint_slice
 VANTAGE = Vantage("node-a")
 
 
-@pytest.fixture
-async def port() -> AsyncIterator[int]:
-    """A listener that ends every connection at once."""
-
-    async def end(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
-    async with await asyncio.start_server(end, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
-
-
 def configure(path: Path, port: int, *probes: str, endpoints: str = "") -> Path:
     way = f"endpoints: {{{endpoints}}}" if endpoints else f"url: 'tcp://127.0.0.1:{port}'"
     lines = [f"targets: {{web: {{paths: {{direct: {{{way}}}}}}}}}", "defaults: {interval: 100ms, timeout: 80ms}"]

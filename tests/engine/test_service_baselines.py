@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import platform
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,17 +28,6 @@ from tests.kubernetes.samples import NODES, url_of
 from tests.support.api_server import ApiServer, node
 from tests.support.process import prober
 from tests.support.tracking import HEALTHY, HERE, WATCHED, baseline, tcp, watched
-
-
-@pytest.fixture
-async def port() -> AsyncIterator[int]:
-    """A listener that ends every connection at once."""
-
-    async def end(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
-    async with await asyncio.start_server(end, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
 
 
 def configure(path: Path, port: int, more: str = "", probe: str = "") -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -11,15 +10,12 @@ import pytest
 from prober.baseline.values import HOUR
 from prober.cli.main import main
 from tests.support.baselines import MONDAY, Ask, Kept, Said, measured, probing
+from tests.support.zones import local_time
 
 
 @pytest.fixture(autouse=True)
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC0")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+    yield from local_time(monkeypatch, "UTC0")
 
 
 def asking(probers: Sequence[Kept], capsys: pytest.CaptureFixture[str]) -> Ask:

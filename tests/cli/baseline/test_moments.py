@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from prober.cli.baseline.moments import parsed, told, told_span, told_zone
+from tests.support.zones import local_time
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 
@@ -16,11 +17,7 @@ NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An hour before UTC, without the system's table of zones."""
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+    yield from local_time(monkeypatch, "CET-1CEST,M3.5.0,M10.5.0/3")
 
 
 @pytest.mark.parametrize(

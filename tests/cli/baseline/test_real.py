@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from prober.baseline.values import BLOCKS
 from prober.cli.main import main
 from prober.web.app import build_app
 from tests.baseline.made import MONDAY, latencies
+from tests.support.served import served
 from tests.support.tracking import Turned, feed, watched
 from tests.web.conftest import FakeService
 
@@ -28,17 +27,12 @@ DAY, LATER = 24, 4
 async def url() -> AsyncIterator[str]:
     service, turned = FakeService(), Turned(now=MONDAY)
     service.tracker = turned.tracker
-    config = uvicorn.Config(build_app(service), lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
     await turned.take(SLOW, STEADY)
     await feed(turned, latencies(1, DAY * BLOCKS), latencies(2, DAY * BLOCKS))
     slower = [1.2 * seconds for seconds in latencies(3, LATER * BLOCKS)]
     await feed(turned, slower, latencies(4, LATER * BLOCKS))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        serving = asyncio.create_task(server.serve([listener]))
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await serving
+    async with served(build_app(service)) as url:
+        yield url
     await turned.tracker.close()
 
 

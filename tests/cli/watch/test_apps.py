@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-
-import uvicorn
 
 from prober.baseline.values import BLOCK, BLOCKS, HOUR
 from prober.cli.watch.following import Following, Plan
@@ -18,6 +14,7 @@ from prober.kubernetes.nodesets import parse_selector
 from prober.model import Vantage
 from prober.web.app import build_app
 from tests.baseline.made import latencies
+from tests.support.served import served
 from tests.support.tracking import WATCHED, Turned, baseline, feed, watched
 from tests.web.conftest import FakeService
 
@@ -35,12 +32,8 @@ async def probing(number: int, factor: float) -> AsyncIterator[str]:
     await feed(turned, blocks[:BEFORE])
     await feed(turned, blocks[BEFORE:], factor=factor, failed=1 if factor > 1 else 0)
     service.tracker = turned.tracker
-    server = uvicorn.Server(uvicorn.Config(build_app(service), lifespan="off", log_config=None, access_log=False))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        serving = asyncio.create_task(server.serve([listener]))
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await serving
+    async with served(build_app(service)) as url:
+        yield url
     await turned.tracker.close()
 
 
