@@ -15,7 +15,7 @@ from prober.baseline.grouping import groups_of
 from prober.baseline.groups import Group, GroupBank, Pool
 from prober.baseline.members import coarse_of, hourly_of, seasonal_of, weights_of
 from prober.baseline.memory import alarm_in, alarm_out
-from prober.baseline.values import Channel, Direction, SeriesKey
+from prober.baseline.values import Channel, Direction, Level, Regression, SeriesKey
 
 #: Groups times members of a pool, at most: its weights are so many numbers.
 _LARGEST: Final = 500_000
@@ -42,6 +42,16 @@ def group_banks(banks: Iterable[Bank]) -> list[GroupBank]:
     for bank in banks:
         fits.setdefault(bank.baseline, {}).update(zip(bank.keys, bank.fits, strict=True))
     return [_bank(groups, known, baseline) for baseline, known in fits.items() for groups in _parts(groups_of(known))]
+
+
+def worse_sides(banks: Iterable[GroupBank], alarms: Iterable[Regression]) -> dict[SeriesKey, Regression]:
+    """The series of those sides of differences that were confirmed to be worse, each with that alarm."""
+    members = {str(one): one.members for bank in banks for one in bank.pool.groups if one.differential}
+    found: dict[SeriesKey, Regression] = {}
+    for alarm in alarms:
+        if isinstance(alarm.subject, str) and (alarm.level, alarm.direction) == (Level.CONFIRMED, Direction.REGRESSED):
+            found |= {key: alarm for key in members.get(alarm.subject, ()) if isinstance(key, SeriesKey)}
+    return found
 
 
 def _bank(groups: Sequence[Group], known: Mapping[SeriesKey, Fit], baseline: str) -> GroupBank:

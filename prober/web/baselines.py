@@ -33,7 +33,7 @@ from prober.web.stream import Streamed, in_chunks
 MOST_WORDS: Final = 1 << 16
 MOST_FILE: Final = 1 << 28
 _PIECE: Final = 1 << 18
-_ASKED: Final = ("label", "from", "to", "about")
+_ASKED: Final = ("label", "from", "to", "about", "regressed")
 _UNFIT: Final = 100
 _LATEST_VERSION: Final = 1 << 31
 T = TypeVar("T")
@@ -64,19 +64,22 @@ async def list_all(tracker: Tracker, baselines: Baselines, _: Request) -> Respon
 
 
 async def record(tracker: Tracker, baselines: Baselines, request: Request) -> Response:
-    """Record one: `{"label": …, "from": …, "to": …, "about": {…}}`, of which the label alone has to be there."""
+    """Record one: `{"label": …, "from": …, "to": …, "about": {…}, "regressed": false}`, of which the label alone has to
+    be there."""
     asked = await _words(request)
     about = asked.get("about", {})
     if not isinstance(about, dict) or not all(isinstance(value, str) for value in about.values()):
         raise BadQuery('about: not an object of texts as in {"cni": "cilium-1.17.3"}')
     if not isinstance(label := asked.get("label"), str):
         raise BadQuery("label: missing, or not a text")
+    if not isinstance(regressed := asked.get("regressed", False), bool):
+        raise BadQuery("regressed: neither true nor false")
     since, until = (None if asked.get(name) is None else moment_of(name, asked[name]) for name in ("from", "to"))
     now = tracker.now
     if until is not None and until > now:
         raise BadQuery(f"to: {asked['to']} is still to come")
     try:
-        recorded = await _asked(baselines.record(label, now, since, until, about))
+        recorded = await _asked(baselines.record(label, now, since, until, about, regressed=regressed))
     except WindowRefused as error:
         return JSONResponse({"error": str(error), "refused": _refused(error.refused)}, status_code=422)
     except ValueError as error:

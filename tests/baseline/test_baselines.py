@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from prober.baseline.store import Active, Block, Refused, Store, UnknownBaseline, WindowRefused
+from prober.baseline.store import Active, Block, Refused, Store, UnknownBaseline, WindowRefused, Wishes
 from prober.baseline.values import BLOCK, HOUR, Direction, Level
 from tests.support.hours import DAY, ORIGIN, START, filled, hour, key, recording, regression
 
@@ -43,7 +43,7 @@ def test_a_recording_is_the_hours_of_its_window_and_active_for_series_that_have_
 
 def test_the_next_of_a_label_is_its_next_version_and_not_active_by_itself(store: Store) -> None:
     store.record("healthy", START, UNTIL, ORIGIN, SETTINGS).result()
-    second = store.record("healthy", START, START + DAY, ORIGIN, SETTINGS, [key(0), key(1)]).result().baseline
+    second = store.record("healthy", START, START + DAY, ORIGIN, SETTINGS, Wishes((key(0), key(1)))).result().baseline
     assert (second.version, second.series, second.active) == (2, 2, 0)
     assert store.activate("healthy").result() == replace(second, active=2)
     versions = {one: active.version for one, active in store.active().result().items()}
@@ -80,7 +80,7 @@ def test_a_series_that_is_not_fit_is_refused_by_name_and_the_others_are_recorded
         regression(good, START - DAY, cleared=float(START)),
     )
     empty.save_block(Block(START + DAY, {}, regressions=found)).result()
-    refused = empty.record("healthy", START, START + DAY, ORIGIN, {}, [*every, key(9)]).result().refused
+    refused = empty.record("healthy", START, START + DAY, ORIGIN, {}, Wishes((*every, key(9)))).result().refused
     assert set(refused) == {
         Refused(gaps, "89 % of the window's blocks were measured: 90 % are needed"),
         Refused(few, "984 successes in the window: 1000 are needed"),
@@ -89,11 +89,15 @@ def test_a_series_that_is_not_fit_is_refused_by_name_and_the_others_are_recorded
         Refused(key(9), "0 % of the window's blocks were measured: 90 % are needed"),
     }
     assert set(empty.get("healthy").result().series) == {good, improved}
+    wishes = Wishes(regressed=True, refused={good: "it is in doubt"})
+    refused = empty.record("healthy", START, START + DAY, ORIGIN, {}, wishes).result().refused
+    assert {one.series: one.why for one in refused}[good] == "it is in doubt"
+    assert set(empty.get("healthy").result().series) == {regressed, grown, improved}
 
 
 def test_where_no_series_is_left_the_whole_is_refused_and_no_version_is_used_up(store: Store) -> None:
     with pytest.raises(WindowRefused, match="none of 1 series is fit") as caught:
-        store.record("healthy", START, UNTIL, ORIGIN, {}, [key(9)]).result()
+        store.record("healthy", START, UNTIL, ORIGIN, {}, Wishes((key(9),))).result()
     assert [one.series for one in caught.value.refused] == [key(9)]
     assert store.record("healthy", START, UNTIL, ORIGIN, {}).result().baseline.version == 1
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from prober.baseline.fit import fit
+from prober.baseline.grouped import worse_sides
 from prober.baseline.grouping import groups_of
 from prober.baseline.groups import Group, GroupBank, Pool
 from prober.baseline.members import hourly_of, seasonal_of, weights_of
@@ -62,6 +63,9 @@ def test_three_percent_on_the_changed_side_are_confirmed_within_a_day_and_sized(
     assert told.size is not None
     assert told.size.lower < 1.03 < told.size.upper
     assert abs(told.onset - (MONDAY + 2 * DAY + 24 * 600)) <= 6 * 3600
+    assert worse_sides([bank], bank.regressions()) == dict.fromkeys(CHANGED, told)
+    assert worse_sides([bank], [replace(told, level=Level.SUSPECT)]) == {}
+    assert worse_sides([bank], [replace(told, direction=Direction.IMPROVED)]) == {}
 
 
 def test_what_all_have_in_common_alarms_nobody(fleet: tuple[dict[SeriesKey, Floats], Pool, GroupBank]) -> None:

@@ -104,6 +104,25 @@ async def test_a_restart_changes_nothing(tmp_path: Path, after: int) -> None:
         await one.tracker.close()
 
 
+async def test_a_change_that_is_to_stay_is_recorded_when_that_is_said_and_accepting_it_ends_the_alarm(
+    turned: Turned,
+) -> None:
+    paths = [watched("api", path=path) for path in ("ingress", "service")]
+    await turned.take(*paths, accepted=baseline(*paths))
+    both = latencies(5, 24 * BLOCKS)
+    await feed(turned, [part * 1.15 for part in both], both)
+    refused = (await turned.baselines.record("later", turned.now, WATCHED)).refused
+    (why,) = {one.why for one in refused if one.series == tcp(paths[0])}
+    assert "had regressed in the window" in why
+    assert tcp(paths[1]) not in {one.series for one in refused}
+    recorded = await turned.baselines.record("later", turned.now, WATCHED, regressed=True)
+    assert set((await turned.baselines.get("later", recorded.baseline.version)).series) >= {tcp(path) for path in paths}
+    await turned.baselines.accept("later")
+    await turned.tracker.idle()
+    await feed(turned, [part * 1.15 for part in both[:2]], both[:2])
+    assert turned.baselines.regressions() == ()
+
+
 async def test_a_cell_that_goes_takes_its_rows_along_and_ends_its_regressions(turned: Turned) -> None:
     one, other = watched("a"), watched("b")
     await turned.take(one, other, accepted=baseline(one, other))

@@ -146,6 +146,7 @@ async def test_what_is_over_is_told_for_a_day(turned: Turned, client) -> None:
         ("POST", "", b"[]", 400, 'not a JSON object as in {"label": "cilium-1.17.3"}'),
         ("POST", "", b'{"lable": "x"}', 400, "unknown field 'lable' (did you mean label?)"),
         ("POST", "", b"{}", 400, "label: missing, or not a text"),
+        ("POST", "", b'{"label": "a", "regressed": 1}', 400, "regressed: neither true nor false"),
         ("POST", "", b'{"label": "a/b"}', 400, "label: a label has printable characters alone, and no slash"),
         ("POST", "", b'{"label": "a", "about": 1}', 400, 'about: not an object of texts as in {"cni": '),
         ("POST", "", b'{"label": "a", "from": "today"}', 400, "from: not a time as in 2026-11-26T14:20:00Z: 'today'"),

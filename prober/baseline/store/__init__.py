@@ -12,6 +12,7 @@ from prober.baseline.store.kinds import (
     StoreFailed,
     UnknownBaseline,
     WindowRefused,
+    Wishes,
 )
 from prober.baseline.store.store import FILE, Store
 
@@ -29,4 +30,5 @@ __all__ = [
     "StoreFailed",
     "UnknownBaseline",
     "WindowRefused",
+    "Wishes",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 from prober.baseline.labels import NOW, checked_label
 from prober.baseline.packed import PackedSeries, blobs_of, pack_rows, payload
 from prober.baseline.store.database import Database
-from prober.baseline.store.kinds import Active, BaselineInfo, Recorded, Refused, UnknownBaseline, WindowRefused
+from prober.baseline.store.kinds import Active, BaselineInfo, Recorded, Refused, UnknownBaseline, WindowRefused, Wishes
 from prober.baseline.store.windows import Objections, Span, read
 from prober.baseline.values import Origin, Recording, SeriesKey
 
@@ -21,18 +21,18 @@ _INFO = """SELECT b.label, b.version, b.since, b.until, b.recorded_at, b.origin,
   FROM baselines b"""
 
 
-def record(db: Database, head: Recording, series: Iterable[SeriesKey] | None) -> Recorded:
+def record(db: Database, head: Recording, wishes: Wishes) -> Recorded:
     """Keep the hours of the window that `head` tells (its series and its version are not looked at).
 
-    Of these series, or of all. It becomes the active one of series that have none. ValueError: its label cannot be one.
+    It becomes the active one of series that have none. ValueError: its label cannot be one.
     WindowRefused: no series is fit for it.
     """
     span = Span(head.since, head.until)
     span.check()
-    asked = None if series is None else set(series)
+    asked = None if wishes.series is None else set(wishes.series)
     kept: dict[SeriesKey, bytes] = {}
     refused: list[Refused] = []
-    objections = Objections(db, span)
+    objections = Objections(db, span, wishes)
     for number, found in read(db, db.some(asked), span):
         key = db.keys[number]
         if why := objections.to(key, found):

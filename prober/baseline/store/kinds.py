@@ -36,6 +36,18 @@ class Refused:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What of a window is recorded."""
+
+    series: tuple[SeriesKey, ...] | None = None
+    """These alone; None: all."""
+    regressed: bool = False
+    """Those that had regressed in it too: what is so now is to be usual."""
+    refused: Mapping[SeriesKey, str] = field(default_factory=dict)
+    """What speaks against some beside what the store knows."""
+
+
 class WindowRefused(ValueError):
     """Nothing was recorded. `refused` has the series that were looked at, where it is for their sake."""
 

@@ -21,6 +21,7 @@ from prober.baseline.store.kinds import (
     Shifts,
     State,
     StoreFailed,
+    Wishes,
 )
 from prober.baseline.store.opening import Opened, open_store, words
 from prober.baseline.store.schema import number
@@ -130,7 +131,7 @@ class Store:
         until: float,
         origin: Origin,
         settings: Mapping[str, str],
-        series: Iterable[SeriesKey] | None = None,
+        wishes: Wishes | None = None,
     ) -> Future[Recorded]:
         """A new version of the baseline `label`, from what was measured in the window.
 
@@ -138,7 +139,7 @@ class Store:
         """
         checked_label(label)
         head = Recording(label, origin, since, until, self._clock(), 0, {}, dict(settings))
-        return self._ask(lambda db: baselines.record(db, head, series))
+        return self._ask(lambda db: baselines.record(db, head, wishes or Wishes()))
 
     def put(self, recording: Recording) -> Future[BaselineInfo]:
         """Take in a recording made elsewhere; active for none. Once more is once. ValueError: it cannot be one."""

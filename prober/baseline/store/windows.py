@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from prober.baseline.packed import Row
 from prober.baseline.store import regressions
 from prober.baseline.store.database import Database
-from prober.baseline.store.kinds import LEAST_COVERED, LEAST_SUCCESSES, LEAST_WINDOW, WindowRefused
+from prober.baseline.store.kinds import LEAST_COVERED, LEAST_SUCCESSES, LEAST_WINDOW, WindowRefused, Wishes
 from prober.baseline.values import BLOCK, BLOCKS, HOUR, Direction, Regression, SeriesKey
 from prober.units import rfc3339
 
@@ -97,14 +97,14 @@ def _starts(db: Database, span: Span) -> list[int]:
 class Objections:
     """What speaks against recording a series from a window."""
 
-    def __init__(self, db: Database, span: Span) -> None:
-        self._span = span
+    def __init__(self, db: Database, span: Span, wishes: Wishes) -> None:
+        self._span, self._more = span, wishes.refused
         rows = db.execute("SELECT id, settings_since FROM series WHERE settings_since > ?", (span.since,))
         self._other: dict[SeriesKey, int] = {db.keys[number]: since for number, since in rows}
         self._regressed: Mapping[object, Regression] = {
             one.subject: one
             for one in regressions.load(db, span.since, span.until)
-            if one.direction is Direction.REGRESSED
+            if one.direction is Direction.REGRESSED and not wishes.regressed
         }
 
     def to(self, key: SeriesKey, found: Found | None) -> str | None:
@@ -112,6 +112,8 @@ class Objections:
         if (one := self._regressed.get(key)) is not None:
             what = f"{one.channel.value} of {one.reason}" if one.reason else one.channel.value
             return f"it had regressed in the window ({what}, {one.level.value}) since {_time(one.onset)}"
+        if key in self._more:
+            return self._more[key]
         blocks = found.blocks if found else 0
         if blocks < LEAST_COVERED * self._span.blocks:
             if key in self._other:

@@ -102,10 +102,14 @@ class Prober:
 
         return self._json(read, _ROOT)
 
-    def record(self, label: str, since: float | None, until: float | None, about: Mapping[str, str]) -> Recorded:
-        """Record a baseline from a window (Unix seconds; None: as the prober does it). NotRecorded."""
+    def record(
+        self, label: str, since: float | None, until: float | None, about: Mapping[str, str], *, regressed: bool = False
+    ) -> Recorded:
+        """Record a baseline from a window (Unix seconds; None: as the prober does it). `regressed`: of series that had
+        regressed in it, too. NotRecorded."""
         asked: dict[str, object] = {"label": label, "about": dict(about)}
         asked |= {name: as_rfc3339(at) for name, at in (("from", since), ("to", until)) if at is not None}
+        asked |= {"regressed": True} if regressed else {}  # older probers do not know it
         try:
             return self._json(
                 lambda told: Recorded(Kept.of(told.get("baseline") or told), _refused(told)), _ROOT, "POST", asked

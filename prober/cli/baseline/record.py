@@ -28,6 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_window(parser, "the window (default: the last 48 h)")
     parser.add_argument("--about", type=_about, nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                         help="what ran then: cni=cilium-1.17.3 kernel=6.12.8")  # fmt: skip
+    parser.add_argument("--regressed", action="store_true",
+                        help="take in what had regressed in the window, too: it is usual from now on")  # fmt: skip
     add_output(parser)
     add_probers(parser)
 
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     def record(prober: Prober) -> Recorded | NotRecorded:
         try:
-            return prober.record(args.label, args.since, args.until, dict(args.about))
+            return prober.record(args.label, args.since, args.until, dict(args.about), regressed=args.regressed)
         except NotRecorded as error:
             return error
 

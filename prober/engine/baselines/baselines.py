@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from prober.baseline import file
 from prober.baseline.bank import Bank
+from prober.baseline.grouped import worse_sides
 from prober.baseline.groups import GroupBank
 from prober.baseline.scores import Block
 from prober.baseline.standings import Standing, standings
-from prober.baseline.store import BaselineInfo, Recorded, Shifts, Store, StoreFailed, WindowRefused
+from prober.baseline.store import BaselineInfo, Recorded, Shifts, Store, StoreFailed, WindowRefused, Wishes
 from prober.baseline.values import BLOCK, HOUR, Origin, Recording, Regression, SeriesKey
 from prober.engine.baselines.judging import Judging
 from prober.engine.baselines.learning import Learning
@@ -22,6 +24,7 @@ from prober.engine.baselines.surroundings import Surroundings
 from prober.export.events import EventLog
 from prober.model import Vantage
 from prober.options import RecordOptions
+from prober.units import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -136,15 +139,18 @@ class Baselines:
 
     async def record(
         self, label: str, now: float, since: float | None = None, until: float | None = None,
-        about: Mapping[str, str] | None = None,
+        about: Mapping[str, str] | None = None, *, regressed: bool = False,
     ) -> Recorded:  # fmt: skip
         """A new version of the baseline `label` from what was measured between the two (Unix seconds): the last 48 h
-        unless told. It is the active one for series that have none. WindowRefused: nothing was recorded. ValueError:
+        unless told. It is the active one for series that have none. Those that had regressed are refused unless
+        `regressed`. WindowRefused: nothing was recorded. ValueError:
         the label cannot be one."""
         until = now if until is None else until
         since = until - RECORDED if since is None else since
         origin = await self._origin(about or {})
-        asked = self.store.record(label, since, until, origin, self._live.settings, tuple(self._live.rows))
+        worse = {} if regressed else worse_sides(self._judging.groups, await self.past(since, until))
+        wishes = Wishes(tuple(self._live.rows), regressed, {key: _refusal(one) for key, one in worse.items()})
+        asked = self.store.record(label, since, until, origin, self._live.settings, wishes)
         recorded = await asyncio.wrap_future(asked)
         self._events.baseline("baseline_recorded", _told(recorded.baseline))
         self._learn(refresh=True)
@@ -281,6 +287,11 @@ class Baselines:
     async def _origin(self, about: Mapping[str, str]) -> Origin:
         here = self._vantage
         return Origin(here.name, here.node, here.zone, here.region, {**await self._about(), **about})
+
+
+def _refusal(one: Regression) -> str:
+    since = rfc3339(datetime.fromtimestamp(one.onset, UTC))
+    return f"{one.subject} had regressed in the window ({one.level.value}) since {since}"
 
 
 def _told(info: BaselineInfo) -> dict[str, object]:
