@@ -96,6 +96,10 @@ async def _run(args: argparse.Namespace, baseline: Recording | None) -> None:
         )
         if service.tracker is not None and service.tracker.baselines is not None:
             print(f"  {service.tracker.baselines.says}", file=sys.stderr)
+            if baseline is not None and baseline.origin.vantage != vantage.name:
+                print(
+                    f"  --baseline {args.baseline} was recorded at vantage {baseline.origin.vantage}", file=sys.stderr
+                )
         elif baseline is not None:
             print(f"  --baseline {args.baseline} is not used: {args.config} has no baselines", file=sys.stderr)
         for url in urls:

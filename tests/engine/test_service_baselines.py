@@ -151,6 +151,7 @@ def test_a_baseline_from_a_file_is_the_active_one_in_the_directory_that_was_give
         running.signal(signal.SIGTERM)
         assert running.wait() == 0
         assert f"  baselines are kept in {tmp_path / 'data' / 'baseline.db'}" in running.stderr.seen
+        assert f"  --baseline {tmp_path / 'b.gz'} was recorded at vantage node-a" in running.stderr.seen
     store = Store.open(tmp_path / "data" / "baseline.db")
     assert {key: one.label for key, one in store.active().result().items()} == {tcp(watched()): "healthy"}
     store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prober.cli.baseline.compare import report_of
 from prober.cli.baseline.options import add_output, add_probers, add_yes, agreed, probers_of
@@ -63,7 +64,7 @@ def _compare(args: argparse.Namespace, old: Sequence[tuple[Prober, Kept]], new: 
         return
     before, after = _side(old), _side(new)
     try:
-        report_of(before, after, urls=tuple(args.urls or ())).show(args.output)
+        replace(report_of(before, after), steps=False).show(args.output)
     except Nothing as error:
         print(f"prober: {before.name} and {after.name} can't be compared: {error}", file=sys.stderr)
 

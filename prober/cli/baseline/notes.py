@@ -52,6 +52,8 @@ def changed_about(report: Report) -> list[tuple[str, str, str]]:
 
 def next_steps(report: Report) -> list[str]:
     """What to do now: at most three things."""
+    if not report.steps:
+        return []
     found = sentences(report.comparison, report.origins)
     if not found:
         return _when_well(report)
@@ -69,8 +71,10 @@ def next_steps(report: Report) -> list[str]:
 
 
 def _when_well(report: Report) -> list[str]:
-    label = report.after.recordings[0].label
+    label, versions = report.after.recordings[0].label, {one.version for one in report.after.recordings}
     if label != NOW:
+        if len(versions) == 1:  # the newest one may be another
+            label = f"{label}@{versions.pop()}"
         return [f"to watch by it: {_command('baseline accept', report.urls, label)}"]
     if improved(report.comparison, report.origins):
         return [f"to hold on to it, after a day or more: {_command('baseline record --label LABEL', report.urls)}"]

@@ -21,6 +21,8 @@ class Report:
     """Kinds of rows beside those of the layers."""
     urls: tuple[str, ...] = ()
     """The probers that were named."""
+    steps: bool = True
+    """Whether to say what to do next."""
 
     def show(self, output: str) -> None:
         """As `text`, `json` or `markdown`, on stdout."""

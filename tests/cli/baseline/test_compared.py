@@ -249,7 +249,7 @@ def test_what_was_not_compared_is_told_with_its_reason() -> None:
 
 
 def test_the_next_step_fits_what_was_found() -> None:
-    assert next_steps(reports()["same"]) == ["to watch by it: prober baseline accept cilium-1.18.0"]
+    assert next_steps(reports()["same"]) == ["to watch by it: prober baseline accept cilium-1.18.0@1"]
     worst = reports()["worse"]
     explain = "why it fails: prober explain --url http://node-a:9790"
     changed = "what else changed: cni cilium 1.17.3 → cilium 1.18.0"

@@ -134,6 +134,7 @@ def test_accepting_tells_old_against_new_and_asks(
     assert (code, err) == (2, "prober: there is no terminal to ask at: --yes does it without asking\n")
     assert out.startswith("before  cilium-1.17.3 v1 at 2 vantages\n")
     assert "after   new v1 at 2 vantages\n" in out
+    assert "prober baseline accept" not in out  # it is what is being done
     monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
     code, out, err = ask("accept", "new")
     assert (code, err) == (1, "watch by new v1 from now on, at node-a, node-b? [y/N] ")
