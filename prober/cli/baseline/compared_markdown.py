@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from prober.baseline.compare import Row
 from prober.cli.baseline.moments import length
-from prober.cli.baseline.notes import by_chance, left_out, next_steps
+from prober.cli.baseline.notes import by_chance, left_out, next_steps, too_short
 from prober.cli.baseline.report import Report
 from prober.cli.baseline.rows import HEAD, told_row
 from prober.cli.baseline.sentences import climbing, improved, named, sentences, worst_first
@@ -49,7 +49,7 @@ def _lines(report: Report) -> Iterator[str]:
             yield from _table(f"layer, {kind}", [(f"{row.layer}, {row.name}", row) for row in rows])
     yield ""
     yield from _sides(report.before, report.after)
-    for notes in (by_chance(report), left_out(report), next_steps(report)):
+    for notes in (too_short(report), by_chance(report), left_out(report), next_steps(report)):
         if notes:
             yield ""
         yield from (f"- {_safe(note)}" for note in notes)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from prober.baseline.compare import Finding, Row
 from prober.cli.baseline.moments import length, told, told_hour, told_span, told_zone
-from prober.cli.baseline.notes import by_chance, left_out, next_steps
+from prober.cli.baseline.notes import by_chance, left_out, next_steps, too_short
 from prober.cli.baseline.report import Report
 from prober.cli.baseline.rows import HEAD, told_row
 from prober.cli.baseline.sentences import climbing, improved, named, sentences, worst_first
@@ -37,7 +37,10 @@ def tell(screen: Screen, report: Report) -> None:
             _table(screen, f"by {kind}", list(_named(report, kind)))
     screen.line()
     _found(screen, report)
-    notes_of = (("by chance", by_chance(report)), ("left out", left_out(report)), ("next", next_steps(report)))
+    notes_of = (
+        ("too short", too_short(report)), ("by chance", by_chance(report)), ("left out", left_out(report)),
+        ("next", next_steps(report)),
+    )  # fmt: skip
     for label, notes in notes_of:
         for note in notes:
             screen.paragraph(label, note)

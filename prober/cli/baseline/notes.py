@@ -8,11 +8,15 @@ from collections.abc import Sequence
 
 from prober.baseline.compare import Finding
 from prober.baseline.labels import NOW
+from prober.baseline.store.kinds import DAY
+from prober.baseline.values import HOUR
 from prober.cli.baseline.report import Report
 from prober.cli.baseline.sentences import Sentence, improved, named, sentences, worst_first
 
 #: Series that are named.
 _NAMED = 3
+#: Hours from which the swing of a day is known well enough.
+_GOOD = 36
 #: Kinds of parts to look at, the most telling first.
 _DRILL = ("node", "zone", "path", "family", "target", "vantage")
 
@@ -27,6 +31,16 @@ def left_out(report: Report) -> list[str]:
     if new:
         found.append(f"{_series(new)} only in {report.after.name}")
     return found
+
+
+def too_short(report: Report) -> list[str]:
+    """That the daily swing is not known well enough for a part of a day to be held against it."""
+    hours = min(one.until - one.since for one in report.before.recordings) / HOUR
+    if hours >= _GOOD or report.after.until - report.after.since >= DAY:
+        return []
+    return [
+        f"only {hours:.0f} h were measured before: the swing of a day is hardly known, the intervals are too narrow"
+    ]
 
 
 def by_chance(report: Report) -> list[str]:

@@ -16,7 +16,7 @@ from prober.baseline.values import HOUR, Recording, Size
 from prober.cli.baseline.compared_json import as_json
 from prober.cli.baseline.compared_markdown import as_markdown
 from prober.cli.baseline.compared_text import tell
-from prober.cli.baseline.notes import by_chance, left_out, next_steps
+from prober.cli.baseline.notes import by_chance, left_out, next_steps, too_short
 from prober.cli.baseline.report import Report
 from prober.cli.baseline.sentences import improved, sentences
 from prober.cli.baseline.sides import Side
@@ -246,6 +246,20 @@ def test_what_was_not_compared_is_told_with_its_reason() -> None:
     )
     told = Report(*sides, report.comparison)
     assert left_out(told) == ["1 series not compared: it is probed in another way now", "4 series only in now"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"), [(35, 9, "only 35 h were measured before"), (36, 9, ""), (35, 24, "")]
+)
+def test_a_part_of_a_day_against_hardly_more_than_one_is_told_to_be_uncertain(
+    before: int, after: int, said: str
+) -> None:
+    sides = side("old", MONDAY, before), side("now", LATER, after)
+    told = Report(*sides, reports()["worse"].comparison)
+    assert " ".join(too_short(told)).startswith(said)
+    assert bool(too_short(told)) is bool(said)
+    assert said in as_markdown(told)
+    assert said in shown(told, "text").replace("\n             ", " ")
 
 
 def test_the_next_step_fits_what_was_found() -> None:
