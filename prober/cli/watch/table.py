@@ -23,7 +23,7 @@ def table(screen: Screen, picture: Picture, *, ends: str = "") -> Text:
         screen.text((picture.change, "bold"), ("  ", ""), (picture.progress, "cyan"), (_span(picture), DIM), room=room)
     ]
     if picture.differ:
-        lines.append(screen.text((f"changed against control: {picture.differ}", DIM), room=room))
+        lines += screen.text((f"changed against control: {picture.differ}", DIM)).wrap(screen.console, room)
     shown = "bold red" if picture.regressed else "bold"
     lines += [screen.text(), *screen.text((headline(picture), shown)).wrap(screen.console, room), screen.text()]
     told_rows = list(rows(picture))
@@ -33,8 +33,8 @@ def table(screen: Screen, picture: Picture, *, ends: str = "") -> Text:
         screen.text((line, style(one)), room=room) for line, (one, _) in zip(body, told_rows, strict=True)
     ]  # fmt: skip
     lines += _failures(screen, picture)
-    notes = [(f"· {note}", ADVICE_STYLE) for note in picture.notes]
-    lines += [screen.text(), *(screen.text(note, room=room) for note in notes)] if notes else []
+    notes = [screen.text((f"· {note}", ADVICE_STYLE)).wrap(screen.console, room) for note in picture.notes]
+    lines += [screen.text(), *(line for note in notes for line in note)] if notes else []
     if ends:
         lines += [screen.text(), screen.text((ends, DIM), room=room)]
     for line in lines:

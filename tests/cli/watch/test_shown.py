@@ -77,6 +77,18 @@ def test_what_is_shown_is_the_golden_one(name: str) -> None:
         assert [line for line in text.splitlines() if line != line.rstrip()] == []
 
 
+def test_what_is_not_figures_is_wrapped_and_not_cut_on_a_narrow_terminal() -> None:
+    note = "only 20 h were measured before the change: the intervals are narrower than they should be"
+    differ = "zone eu-1a against eu-1b (1), eu-1c (1); kernel and kubelet are the same"
+    view, file = screen(50)
+    view.show(table(view, replace(picture(), differ=differ, notes=(note,))))
+    text = written(file)
+    assert max(map(len, text.splitlines())) <= 50
+    words = " ".join(text.split())
+    assert note in words
+    assert differ in words
+
+
 def test_the_headline_has_what_is_sure_first_then_what_is_not_then_what_is_as_before() -> None:
     assert headline(picture()) == (
         "tcp 3.1 % slower on the changed nodes since 09:00 (2.3–3.9 %), confirmed; "
