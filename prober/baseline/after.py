@@ -13,7 +13,7 @@ from prober.baseline.channels import likelihood, margins_of
 from prober.baseline.fit import Entries, Fit
 from prober.baseline.response import unbounded
 from prober.baseline.season import waves, weekend
-from prober.baseline.sizes import LARGE, Sized, size_of, tail_of
+from prober.baseline.sizes import LARGE, Sized, size_of, standard_error, tail_of
 from prober.baseline.sketch import WIDTH, Floats, Sketch
 from prober.baseline.values import BLOCKS, Channel, Hour
 
@@ -138,7 +138,7 @@ def judge(fit: Fit, after: After) -> Judged:
     """Compare a series with its own baseline."""
     shift, noise = after.shift, (fit.psi, fit.rank)
     strong = np.average(after.strong, axis=0, weights=after.blocks)
-    errors = [math.sqrt(one.deviation**2 * (1 / after.length + 1 / fit.blocks) + one.slow**2) for one in noise]
+    errors = [standard_error(one, fit.blocks, after.length) for one in noise]
     found, evidence = 0, 0.0
     for sign, improving in ((1, False), (-1, True)):
         margins = margins_of(fit) + _seasonal(fit, after, improving) + DRIFT

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prober.baseline.fit import Fit, Noise, wilson
+from prober.baseline.fit import TWO_DAYS, Fit, Noise, wilson
 from prober.baseline.sketch import Floats
 from prober.baseline.values import Channel, Size
 
@@ -56,7 +56,7 @@ def shift_of(fit: Fit, scores: Floats, log: float, blocks: float) -> tuple[float
     the mean of the logs is the size: that of the mean over all latencies, moved or not.
     """
     shift, below, above = _by_scores(fit, float(scores[0]), float(scores[1]), blocks)
-    by_log = math.hypot(_error(fit.log, fit.blocks, blocks), fit.response.coarse)
+    by_log = math.hypot(standard_error(fit.log, fit.blocks, blocks), fit.response.coarse)
     by_scores = (below + above) / (2 * Z)
     if _SURER * by_log < by_scores or abs(log - shift) > _APART * math.hypot(by_log, by_scores):
         return log, Z * by_log, Z * by_log
@@ -66,7 +66,7 @@ def shift_of(fit: Fit, scores: Floats, log: float, blocks: float) -> tuple[float
 def _by_scores(fit: Fit, psi: float, rank: float, blocks: float) -> tuple[float, float, float]:
     """A small one is taken from both scores, each by its precision; a large one from ranks, through the response."""
     by_rank = fit.response.shift(rank)
-    rank_error, psi_error = _error(fit.rank, fit.blocks, blocks), _error(fit.psi, fit.blocks, blocks)
+    rank_error, psi_error = standard_error(fit.rank, fit.blocks, blocks), standard_error(fit.psi, fit.blocks, blocks)
     if max(abs(psi), abs(by_rank)) > _SMALL:
         bounds = [abs(fit.response.reach(rank + sign * Z * rank_error) - by_rank) for sign in (-1, 1)]
         below, above = (math.hypot(max(bound, Z * rank_error), Z * fit.response.coarse) for bound in bounds)
@@ -76,9 +76,11 @@ def _by_scores(fit: Fit, psi: float, rank: float, blocks: float) -> tuple[float,
     return share * psi + (1 - share) * by_rank, half, half
 
 
-def _error(noise: Noise, baseline: float, blocks: float) -> float:
-    """The standard error of a mean over `blocks` against one over `baseline` blocks."""
-    return math.sqrt(noise.deviation**2 * (1 / blocks + 1 / max(baseline, 1.0)) + noise.slow**2)
+def standard_error(noise: Noise, baseline: float, blocks: float) -> float:
+    """The standard error of a mean over `blocks` against one over `baseline` blocks (log seconds). Of less than two
+    days the season is hardly known, and what it took along of the slow noise is missing there."""
+    short = max(1.0, TWO_DAYS / max(baseline, 1.0))
+    return math.sqrt(noise.deviation**2 * (1 / blocks + 1 / max(baseline, 1.0)) + (noise.slow * short) ** 2)
 
 
 def tail_of(fit: Fit, beyond: Floats, latencies: float) -> Sized:
