@@ -11,7 +11,7 @@ from benchmarks._scored import blocks_of, joined
 from benchmarks._simulated import DAY, fleet
 from prober.baseline.fit import Fit, fit
 from prober.baseline.groups import Group, GroupBank, Pool
-from prober.baseline.members import hourly_of, weights_of
+from prober.baseline.members import coarse_of, hourly_of, seasonal_of, weights_of
 from prober.baseline.scores import Scorer
 from prober.baseline.values import BLOCK, Direction
 
@@ -40,7 +40,8 @@ def grouped(asked: tuple[int, int, int, bool]) -> Grouped:
     members = tuple(fits)
     known: dict[object, Fit] = {**fits}
     pool = Pool([Group("changed minus control", "tcp", members[: SIZE // 2], members[SIZE // 2 :])], weights_of(known))
-    bank, scorer = GroupBank(pool, pool.learned(hourly_of(known))), Scorer(list(fits.values()))
+    bank = GroupBank(pool, pool.learned(hourly_of(known), coarse_of(known)), "", seasonal_of(pool, known))
+    scorer = Scorer(list(fits.values()))
     start, count = series[0].watched, int((series[0].t[-1] - series[0].watched) // BLOCK)
     prepared = [blocks_of(one, count) for one in series]
     alarms: list[float] = []

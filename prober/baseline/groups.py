@@ -32,6 +32,9 @@ CAP = 0.2
 _DRIFT = {False: 0.0245, True: 0.01}
 _LEAST = {False: 2.0, True: 0.6}
 _NOISE = 10.0
+#: Of the difference of two fitted seasons at most so much is the fit's noise, in deviations by sqrt(blocks): twice the
+#: standard deviation of a wave's height. The rest is known, and taken out of the shifts.
+_FITTED = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,9 @@ class GroupBank:
         self._drift = np.array([_DRIFT[one] for one in differential])
         least = np.array([_LEAST[one] for one in differential])
         self._thresholds: Floats = np.maximum(least, _NOISE * self._deviation**2 / (2 * self._drift))
+        fitted = _FITTED * self._deviation / np.sqrt(np.maximum([one.blocks for one in known], 1.0))
+        noise = np.minimum(self._seasonal, fitted[:, None, None])
+        self._seasonal = np.where(np.array(differential, bool)[:, None, None], noise, self._seasonal)
         rows = len(pool.groups)
         self.sums = np.zeros((rows, 2))
         """Evidence of slower and of faster, of shape (groups, 2), not yet by threshold."""

@@ -14,6 +14,7 @@ import pytest
 from prober import __version__
 from prober.cli import main as entry
 from prober.cli.main import COMMANDS, main
+from tests.support.unmeasured import python
 
 
 def prober(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
@@ -107,8 +108,7 @@ def imported(*arguments: str) -> set[str]:
         "import sys; from prober.cli.main import main; main(sys.argv[1:]);"
         "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=30)
-    return set(done.stderr.splitlines()[-1].split())
+    return set(python(code, *arguments).stderr.splitlines()[-1].split())
 
 
 HEAVY = {"numpy", "sqlite3", "grpc", "apscheduler", "uvicorn", "starlette", "prometheus_client", "icmplib"}

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +12,7 @@ import pytest
 from prober.cli import check, schema
 from prober.cli import plan as plan_command
 from prober.config.editor import json_schema
+from tests.support.unmeasured import python
 
 GOOD, BAD = Path(__file__).parent / "good", Path(__file__).parent / "bad"
 
@@ -172,6 +170,4 @@ def test_check_imports_nothing_that_it_does_not_need() -> None:
         f"check.configure(parser); check.run(parser.parse_args([{str(GOOD / 'design.yaml')!r}]));"
         f"print(sorted(set({heavy}) & set(sys.modules)))"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert python(program).stdout.splitlines()[-1] == "[]"

@@ -6,8 +6,6 @@ import json
 import platform
 import re
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from tests.kubernetes.samples import NODES, url_of
 from tests.support.api_server import ApiServer, node
 from tests.support.process import prober
 from tests.support.tracking import HEALTHY, HERE, WATCHED, baseline, tcp, watched
+from tests.support.unmeasured import python
 
 
 def configure(path: Path, port: int, more: str = "", probe: str = "") -> Path:
@@ -131,8 +130,7 @@ def test_a_service_without_baselines_imports_neither_numpy_nor_sqlite(tmp_path: 
         f"async def main():\n service = Service(Path({str(config)!r}), Vantage('here'))\n"
         f" await service.start(); await service.stop(1)\nasyncio.run(main()); {NUMPY}"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert python(program).stdout.splitlines()[-1] == "[]"
 
 
 def test_without_a_directory_it_says_so_once(tmp_path: Path) -> None:
