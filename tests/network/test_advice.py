@@ -67,7 +67,8 @@ def test_once_says_that_the_service_works_and_lets_the_user_decide_what_that_is_
 
 
 def test_what_holds_may_belong_to_another_target(lab: LabProcess) -> None:
-    command = ("once", "-c", str(CONFIG_FILE), "--probe", "icmp", "--probe", "http", "--lenient")
+    # one after the other: what holds has to have begun after the echo that fails
+    command = ("once", "-c", str(CONFIG_FILE), "--probe", "icmp", "--probe", "http", "--lenient", "--jobs", "1")
     with _fault(lab, "l3-icmp-filtered"):
         done = lab.prober(*command)
     assert done.returncode == 0, done.stdout

@@ -99,6 +99,10 @@ def keys(family: Family, cells: Sequence[Cell] = CELLS) -> list[SeriesKey]:
     return [cell.key(family, layer) for cell in cells for layer in cell.layers]
 
 
+#: The factor on p99 from which the share of late packets was above one in a hundred for sure: below, p99 may lie on
+#: either
+#: side of the gap, and since the onset on the other one than over all.
+CLEAR = 2.0
 #: An interval of 95 % misses the truth one time in twenty: by no more than this factor.
 MISSED = 1.02
 
@@ -202,7 +206,7 @@ def test_late_packets_alarm_in_the_tail_alone(told: Told) -> None:
     found = {key: told.tail.alarms(key, Channel.TAIL) for key in far}
     assert sum(map(bool, found.values())) >= len(far) / 2
     for key, alarms in found.items():
-        if alarms:
+        if alarms and told.tail.wire(key)[2] > CLEAR:
             assert_sized("3 % of packets +25 ms", told.tail.wire(key)[2], alarms)
         assert told.tail.alarms(key, *LOCATION) == []
     assert told.tail.alarms(TCP1.key(V6, "tcp"), Channel.TAIL) == []
