@@ -48,7 +48,7 @@ def places(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [way for key, value in steps for way in [(*here, key), *places(value, (*here, key))]]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sampled_from(GOOD), st.data())
 def test_a_good_file_with_one_value_replaced(text: str, data: st.DataObject) -> None:
     config = yaml.safe_load(text)

@@ -100,7 +100,7 @@ steps = st.lists(firings() | st.sets(st.integers(0, len(CELLS) - 1)) | st.sample
 
 
 @given(steps)
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_any_history_of_runs_reloads_and_scrapes_ends_in_the_same_text(history: list[object]) -> None:
     async def live() -> None:
         metrics, exposition = make()
