@@ -20,10 +20,10 @@ from prober.baseline.values import BLOCKS, Channel, Hour
 #: Standard errors beyond which a change is no noise, and what is always allowed beside (log seconds).
 SURE = 2.1
 DRIFT = 0.01
-#: Evidence of the tail and of failures that one hour may add at most.
 #: log-likelihoods from which tail and failures count as worse: nobody looks as often as the live sums do.
 _SURE_TAIL = 7.0
 SURE_FAILING = 7.0
+#: What one hour may add to them at most.
 _HOURS_TAIL = 6.0
 _HOURS_FAILURES = 6.0
 
@@ -137,11 +137,12 @@ class Judged:
 def judge(fit: Fit, after: After) -> Judged:
     """Compare a series with its own baseline."""
     shift, noise = after.shift, (fit.psi, fit.rank)
+    weekends = float(weekend(after.starts).mean())
     strong = np.average(after.strong, axis=0, weights=after.blocks)
     errors = [standard_error(one, fit.blocks, after.length) for one in noise]
     found, evidence = 0, 0.0
     for sign, improving in ((1, False), (-1, True)):
-        margins = margins_of(fit) + _seasonal(fit, after, improving) + DRIFT
+        margins = margins_of(fit) + fit.season.margin_over(weekends, improving=improving) + DRIFT
         beyond = max((sign * strong[n] - margins[n]) / errors[n] for n in (0, 1))
         if beyond > SURE:
             found = sign
@@ -160,14 +161,6 @@ def evidence_of(beyond: float) -> float:
     """How much so many standard errors beyond what is allowed tell, as a log-likelihood: how rare that is in normal
     noise."""
     return -math.log(max(math.erfc(beyond / math.sqrt(2)) / 2, 1e-300))
-
-
-def _seasonal(fit: Fit, after: After, improving: bool) -> float:
-    """The margin of the season, over the hours that there are."""
-    share = float(weekend(after.starts).mean())
-    return sum(
-        weight * fit.season.margin(day, improving=improving) for day, weight in ((True, share), (False, 1 - share))
-    )
 
 
 def onset_of(starts: Floats, shifts: Floats, size: float) -> float:

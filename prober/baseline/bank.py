@@ -1,7 +1,8 @@
 """Many series watched at once: a row each, a block of all of them at a time. Pure.
 
 The state of a row is what its columns have summed up (`channels`), since when, and what was met meanwhile. Alarms
-are few and kept apart: each stays until its sum has been nothing for six hours.
+are few and kept apart: each stays until its sum has been nothing to speak of for six
+hours.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from prober.baseline.channels import (
     seasonal_margins,
     step,
     thresholds_of,
-)  # fmt: skip
+)
 from prober.baseline.excursions import Excursions
 from prober.baseline.fit import Fit
 from prober.baseline.response import LARGEST, MARKS, unbounded
 from prober.baseline.scores import Block, Scorer
-from prober.baseline.season import is_weekend
+from prober.baseline.season import weekend
 from prober.baseline.sizes import LARGE, Sized, size_of, tail_of
 from prober.baseline.sketch import Bools, Floats, Ints
 from prober.baseline.values import BLOCKS, Channel, Direction, Regression, SeriesKey
@@ -97,8 +98,10 @@ class Bank:
         noise = [thresholds_of(fit.psi.deviation, fit.rank.deviation) for fit in fits]
         self._thresholds = np.array(noise).reshape(-1, len(COLUMNS))
         self._rates = np.array([fit.failure_rates() for fit in fits]).reshape(-1, 2)
-        self._waiting = Block(0, _NO_ROWS, _NO_ROWS, _NO_ROWS)
-        self._waited: Ints = np.zeros(len(keys), np.int64)
+        self.waiting = Block(0, _NO_ROWS, _NO_ROWS, _NO_ROWS)
+        """What rows have met that had too little of it yet …"""
+        self.waited: Ints = np.zeros(len(keys), np.int64)
+        """… and for how many blocks each has waited, of shape (rows,)."""
         self.state = State.new(len(keys))
         self.reasons = Excursions(fits)
         self.alarms = Alarms()
@@ -109,7 +112,7 @@ class Bank:
     def nbytes(self) -> int:
         """Bytes of all tables and state, but for alarms."""
         state = (self.state.sums, self.state.onset, self.state.seen, self.state.beyond, self.state.level)
-        own = (self._margins, self._seasonal, self._thresholds, self._rates, self._waited)
+        own = (self._margins, self._seasonal, self._thresholds, self._rates, self.waited)
         return self._scorer.nbytes + sum(array.nbytes for array in (*state, *own))
 
     def __len__(self) -> int:
@@ -129,7 +132,7 @@ class Bank:
         enough = held >= LEAST
         self._see(block.start, np.column_stack([shift, np.ones(len(self)), log]), enough)
         self._see_others(held, beyond, failed, failed + now_held)
-        at_weekend = int(is_weekend(block.start))
+        at_weekend = int(weekend(block.start))
         step(self.state.sums, scores, self._margins, self._seasonal[:, at_weekend], enough)
         level = self.state.level
         level += np.where(enough[:, None], _PACE * (np.column_stack([strong, log]) - level), 0.0)
@@ -159,14 +162,14 @@ class Bank:
     def _with_waiting(self, block: Block) -> Block:
         """The block with what its rows have waited with; rows that still have too little wait on, for an hour at
         most."""
-        whole = block.joined(self._waiting) if len(self._waiting.rows) else block
+        whole = block.joined(self.waiting) if len(self.waiting.rows) else block
         held = whole.held(len(self))
         short = (held > 0) & (held < LEAST)
-        self._waited = np.where(short, self._waited + 1, 0)
-        lost = short & (self._waited >= _WAIT)
+        self.waited = np.where(short, self.waited + 1, 0)
+        lost = short & (self.waited >= _WAIT)
         self.skipped += int(lost.sum())
-        self._waited[lost] = 0
-        self._waiting = whole.only((short & ~lost)[whole.rows])
+        self.waited[lost] = 0
+        self.waiting = whole.only((short & ~lost)[whole.rows])
         return whole.only(~short[whole.rows]) if short.any() else whole
 
     def _see(self, start: int, shifts: Floats, enough: Bools) -> None:
@@ -190,8 +193,7 @@ class Bank:
     def _alarm(self, start: int) -> None:
         share = self.state.sums / self._thresholds
         found: dict[AlarmKey, Evidence] = {}
-        quiet = set(self.alarms) if len(self.alarms) else set()
-        rows = set(np.flatnonzero((share >= 1.0).any(axis=1)).tolist()) | {key.row for key in quiet}
+        rows = set(np.flatnonzero((share >= 1.0).any(axis=1)).tolist()) | {key.row for key in self.alarms}
         for row in rows:
             for number, column in enumerate(COLUMNS):
                 key = AlarmKey(row, column.channel, column.direction)

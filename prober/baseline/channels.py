@@ -18,6 +18,7 @@ from prober.baseline.season import Season
 from prober.baseline.sketch import Bools, Floats, Ints
 from prober.baseline.values import Channel, Direction
 
+Some = Floats | float
 #: Evidence from which a change is suspected, and from which it is confirmed.
 SUSPECT: Final = 1.0
 CONFIRMED: Final = 2.0
@@ -66,7 +67,7 @@ TAIL: Final = 8
 FAILURE: Final = 9
 _CAPS: Floats = np.array([column.cap for column in COLUMNS])
 _DRIFTS: Floats = np.array([column.drift for column in COLUMNS])
-#: Which of the scores of `shift_scores` a column takes (0 psi, 1 rank), and with which sign.
+#: Which of the scores of a block a column takes (0 psi, 1 rank), and with which sign.
 _SCORE: Ints = np.array([int(column.channel is Channel.RANK) for column in COLUMNS[:SHIFTING]])
 _SIGN: Floats = np.array([-1.0 if column.direction is Direction.IMPROVED else 1.0 for column in COLUMNS[:SHIFTING]])
 
@@ -106,7 +107,6 @@ def step(sums: Floats, scores: Floats, margins: Floats, seasonal: Floats, enough
     np.maximum(sums, 0.0, out=sums)
 
 
-def likelihood(failed: Floats, held: Floats, usual: Floats, more: Floats) -> Floats:
-    """log-likelihood of a share of failures `more` against `usual`, all of shape (S,)."""
-    found: Floats = failed * np.log(more / usual) + held * np.log((1 - more) / (1 - usual))
-    return found
+def likelihood(failed: Some, held: Some, usual: Some, more: Some) -> Floats:
+    """log-likelihood of a share of failures `more` against `usual`, all of shape (S,), or of one row."""
+    return np.asarray(failed * np.log(more / usual) + held * np.log((1 - more) / (1 - usual)))

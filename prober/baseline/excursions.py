@@ -6,11 +6,10 @@ whose sum is nothing are not kept.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prober.baseline.channels import COLUMNS, FAILURE
+from prober.baseline.channels import COLUMNS, FAILURE, likelihood
 from prober.baseline.fit import Fit
 from prober.baseline.sketch import Floats
 
@@ -36,8 +35,7 @@ class Excursion:
 
     def add(self, failed: int, runs: int) -> None:
         """One block."""
-        gain = failed * math.log(self.more / self.usual)
-        gain += (runs - failed) * math.log((1 - self.more) / (1 - self.usual))
+        gain = float(likelihood(failed, runs - failed, self.usual, self.more))
         self.sum = max(0.0, self.sum + min(gain, _CAP))
         self.failed += failed
         self.runs += runs

@@ -16,12 +16,8 @@ from prober.baseline.response import Response
 from prober.baseline.season import Season, fit_season, waves
 from prober.baseline.sketch import WIDTH, Floats, Ints, Sketch
 from prober.baseline.tables import Tables, looked_up, shared, tables_of
-from prober.baseline.values import BLOCKS, HOUR, Hour
+from prober.baseline.values import BLOCKS, HOUR, LEAST_COVERED, LEAST_HELD, LEAST_WINDOW, Hour
 
-#: What a baseline needs: seconds of it that were measured (of a day, nine tenths may do), and runs in which the layer
-#: held.
-LEAST_SECONDS = 0.9 * 24 * 3600
-LEAST_HELD = 1000
 #: An hour with fewer of them says nothing about its own shift.
 _FEW = 12
 _PASSES = 3
@@ -111,7 +107,7 @@ def fit(hours: Sequence[Hour]) -> Fit:
     """The fit of a series over these hours. NotEnough where they are too few."""
     covered = [hour.covered.bit_count() for hour in hours]
     held = sum(hour.sketch.total for hour in hours)
-    if sum(covered) * HOUR / BLOCKS < LEAST_SECONDS:
+    if sum(covered) * HOUR / BLOCKS < LEAST_COVERED * LEAST_WINDOW:
         raise NotEnough(f"{sum(covered) / BLOCKS:.1f} h were measured, a baseline needs 24 h")
     if held < LEAST_HELD:
         raise NotEnough(f"the layer held in {held} runs, a baseline needs {LEAST_HELD}")
@@ -130,8 +126,8 @@ def fit(hours: Sequence[Hour]) -> Fit:
     return Fit(
         tables, Response.of(density, tables), season, float(psi.mean()), float(rank.mean()), float(log.mean()),
         noise_of(psi, blocks), noise_of(rank, blocks), noise_of(log, blocks), sum(covered), held, failures,
-        whole.quantile(0.5), whole.quantile(0.99), tuple(entries.starts.tolist()), (psi -
-        psi.mean()).astype(np.float32),
+        whole.quantile(0.5), whole.quantile(0.99), tuple(entries.starts.tolist()),
+        (psi - psi.mean()).astype(np.float32),
     )  # fmt: skip
 
 
@@ -197,7 +193,7 @@ def _seasonal(entries: Entries, blocks: Floats) -> tuple[Season, Tables, Floats]
     for _ in range(_PASSES):
         tables = tables_of(entries.density(at))
         shifts = np.clip(entries.shifts(at, tables)[0], -_INCIDENT, _INCIDENT)
-        season, _ = fit_season(entries.middles, at + shifts, entries.totals, blocks)
+        season = fit_season(entries.middles, at + shifts, entries.totals, blocks)
         at = waves(entries.middles) @ season.coefficients
     density = entries.density(at)
     return season, tables_of(density), density

@@ -18,13 +18,15 @@ import numpy as np
 
 from prober.baseline.alarms import AlarmKey, Alarms, Evidence
 from prober.baseline.fit import Noise, level_error, noise_of
-from prober.baseline.season import is_weekend
+from prober.baseline.season import weekend
 from prober.baseline.sizes import Sized, Z
 from prober.baseline.sketch import Bools, Floats
 from prober.baseline.values import BLOCKS, Channel, Direction, Regression, Size
 
 #: Below so many hours that both sides have, a difference has no noise that is known.
 LEAST_HOURS = 12
+#: The least deviation that a weight is made of (log seconds).
+_QUIETEST = 1e-3
 #: The share of a side's weight that has to be there for a block to count.
 PRESENT = 0.5
 #: The cap of a block, the drift that is allowed and the least threshold (log seconds): pooled, and of a difference.
@@ -187,7 +189,7 @@ class GroupBank:
         self.onset[fresh] = start
         self.seen[fresh] = 0.0
         self.seen += np.where(there, np.stack([shift, np.ones_like(shift)]), 0.0).T[:, None, :]
-        at_weekend = int(is_weekend(start))
+        at_weekend = int(weekend(start))
         for way, sign in enumerate((1.0, -1.0)):
             allowed = self._margins + self._drift + self._seasonal[:, at_weekend, way]
             gain = np.where(there, np.minimum(sign * shift, CAP) - allowed, 0.0)
@@ -271,6 +273,11 @@ def _ratio(one: Floats, other: Floats) -> Floats:
     there = np.isfinite(one) & np.isfinite(other)
     found: Floats = np.where(there, one, 0.0) / np.where(there, other, 1.0)
     return found
+
+
+def weight_of(deviation: float) -> float:
+    """The weight of a series whose blocks have this long-run deviation (log seconds): the quiet ones tell more."""
+    return 1.0 / max(deviation, _QUIETEST) ** 2
 
 
 def margin(learned: Learned) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from prober.baseline.channels import seasonal_margins
 from prober.baseline.fit import Fit
-from prober.baseline.groups import Group, Pool
+from prober.baseline.groups import Group, Pool, weight_of
 from prober.baseline.season import amplitude
 from prober.baseline.sketch import Floats
 
@@ -40,7 +40,7 @@ def _apart(group: Group, fits: Mapping[Hashable, Fit]) -> float:
 
 def weights_of(fits: Mapping[Hashable, Fit]) -> dict[Hashable, float]:
     """The weight of each series: the quiet ones tell more."""
-    return {member: 1.0 / max(fit.psi.deviation, 1e-3) ** 2 for member, fit in fits.items()}
+    return {member: weight_of(fit.psi.deviation) for member, fit in fits.items()}
 
 
 def coarse_of(fits: Mapping[Hashable, Fit]) -> dict[Hashable, float]:

@@ -62,7 +62,7 @@ def remembered(banks: Iterable[Bank]) -> Remembered:
 def _rows_of(bank: Bank) -> Remembered:
     state = bank.state
     waiting: dict[int, list[tuple[int, int]]] = {}
-    block, waited = bank._waiting, bank._waited  # noqa: SLF001 - this is the bank's own memory, written down
+    block, waited = bank.waiting, bank.waited
     entries = (part.tolist() for part in (block.rows, block.bins, block.counts))
     for row, at, count in zip(*entries, strict=True):
         waiting.setdefault(row, []).append((at, count))
@@ -91,13 +91,13 @@ def restore(bank: Bank, known: Mapping[Name, RowState]) -> None:
         state.sums[row], state.onset[row], state.seen[row] = was.sums, was.onset, was.seen
         state.beyond[row], state.level[row] = was.beyond, was.level
         waiting.extend((row, at, count) for at, count in was.waiting)
-        bank._waited[row] = was.waited  # noqa: SLF001 - as above
+        bank.waited[row] = was.waited
         for channel, direction, reason, alarm in was.alarms:
             bank.alarms[AlarmKey(row, channel, direction, reason)] = alarm
         for reason, excursion in was.excursions.items():
             bank.reasons[row, reason] = excursion
     if waiting:
-        bank._waiting = Block(0, *np.array(waiting, np.int64).T)  # noqa: SLF001 - as above
+        bank.waiting = Block(0, *np.array(waiting, np.int64).T)
 
 
 def pack(rows: Mapping[Name, RowState]) -> bytes:

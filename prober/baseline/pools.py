@@ -68,10 +68,7 @@ def _way(
     alone = len(members) < _SEVERAL
     base = float(np.mean([margins_of(fit)[0] for fit, _ in members])) if alone else margin(learned)
     for sign, improving in ((1, False), (-1, True)):
-        seasonal = np.mean([
-            weight * fit.season.margin(day, improving=improving)
-            for fit, _ in members for day, weight in ((True, share), (False, 1 - share))
-        ]) * 2  # fmt: skip
+        seasonal = np.mean([fit.season.margin_over(share, improving=improving) for fit, _ in members])
         beyond = float(sign * shift - base - seasonal - (DRIFT if alone else _DRIFT)) / wrong
         if beyond > SURE:
             return sign, beyond

@@ -18,12 +18,10 @@ import numpy as np
 
 from prober.baseline.channels import SUSPECT
 from prober.baseline.fit import noise_of, wilson
-from prober.baseline.groups import CAP, LEAST_HOURS, Group, GroupBank, Pool
+from prober.baseline.groups import CAP, LEAST_HOURS, Group, GroupBank, Pool, weight_of
 from prober.baseline.sketch import Floats
 from prober.baseline.values import BLOCKS, Direction, Level, SeriesKey, Size
 
-#: The least deviation that a weight is made of (log seconds), as `groups.weights_of` has it.
-_QUIETEST: Final = 1e-3
 _PARTS: Final = ("path", "family", "target")
 
 
@@ -128,7 +126,7 @@ class Rolling:
             m: {at: x - self._means[m] for at, x in told.items()} for m, told in kept.items()
         }
         self._weights: dict[Hashable, float] = {
-            member: 1.0 / max(_deviation(told), _QUIETEST) ** 2 for member, told in self._hourly.items()
+            member: weight_of(_deviation(told)) for member, told in self._hourly.items()
         }
         self._views = _views(sorted(kept))
         self._sides: tuple[AbstractSet[str], AbstractSet[str]] = frozenset(), frozenset()

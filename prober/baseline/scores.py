@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from prober.baseline.fit import Fit
-from prober.baseline.season import wave
+from prober.baseline.season import waves
 from prober.baseline.sketch import BINS, WIDTH, Bools, Floats, Ints, bins_of
 from prober.baseline.tables import logs
 from prober.baseline.values import BLOCK
@@ -75,7 +75,7 @@ class Scorer:
         """Of each row: the mean shift by psi and by rank (log seconds, 0 where nothing was held), of shape (rows,
         2); that by log; the summed tail score, as if the whole had not risen to its `level`; and how many latencies
         lie beyond each mark of the tail, of shape (rows, MARKS). `held` and `level` have the shape (rows,)."""
-        season = self._season @ wave(block.start + BLOCK / 2)
+        season = self._season @ waves(block.start + BLOCK / 2)
         places = block.bins - season[block.rows] / WIDTH
         index, part = _between(block, places)
         sums = np.empty((len(held), 2))

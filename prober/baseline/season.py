@@ -6,7 +6,6 @@ recorded. What was not recorded is not guessed: it widens the margin instead (`S
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,27 +29,16 @@ ONCE = 0.08
 NEVER = 0.70
 
 
-def waves(t: Floats) -> Floats:
-    """The columns of the regression at these times (Unix seconds, UTC), of shape (len(t), TERMS)."""
+def waves(t: Floats | float) -> Floats:
+    """The columns of the regression at these times (Unix seconds, UTC), of shape (len(t), TERMS); of one, (TERMS,)."""
     turn = 2 * np.pi * t / _DAY
     return np.stack([np.cos(turn), np.sin(turn), np.cos(2 * turn), np.sin(2 * turn), weekend(t)], axis=-1)
 
 
-def weekend(t: Floats) -> Floats:
+def weekend(t: Floats | float) -> Floats:
     """1 on Saturdays and Sundays (UTC), 0 on other days; 1970-01-01 was a Thursday."""
-    found: Floats = ((t // _DAY + 3) % 7 >= 5).astype(np.float64)
+    found: Floats = np.asarray((t // _DAY + 3) % 7 >= 5, np.float64)
     return found
-
-
-def wave(t: float) -> Floats:
-    """The row of `waves` at one time, of shape (TERMS,)."""
-    turn = 2 * math.pi * t / _DAY
-    return np.array([math.cos(turn), math.sin(turn), math.cos(2 * turn), math.sin(2 * turn), is_weekend(t)])
-
-
-def is_weekend(t: float) -> bool:
-    """As `weekend`, of one time."""
-    return (t // _DAY + 3) % 7 >= 5
 
 
 #: The columns that repeat every day, of each of its blocks.
@@ -81,6 +69,11 @@ class Season:
             share += NEVER
         return share * self.swing
 
+    def margin_over(self, weekends: float, *, improving: bool) -> float:
+        """The mean of it over a time of which the share `weekends` is week-end."""
+        of_days = ((True, weekends), (False, 1 - weekends))
+        return sum(share * self.margin(day, improving=improving) for day, share in of_days)
+
 
 def amplitude(coefficients: Floats) -> float:
     """The most that a swing of these coefficients (TERMS,) is away from its mean at any hour of a day, log seconds."""
@@ -93,9 +86,8 @@ def kinds_of_days(starts: Floats, blocks: Floats) -> tuple[bool, bool]:
     return bool(blocks[~at_weekend].sum() >= _COVERED), bool(blocks[at_weekend].sum() >= _COVERED)
 
 
-def fit_season(middles: Floats, shifts: Floats, weights: Floats, blocks: Floats) -> tuple[Season, float]:
-    """The season of hours with these middles (Unix seconds), shifts (log seconds), weights and numbers of blocks;
-    and the level that it swings about."""
+def fit_season(middles: Floats, shifts: Floats, weights: Floats, blocks: Floats) -> Season:
+    """The season of hours with these middles (Unix seconds), shifts (log seconds), weights and numbers of blocks."""
     weekdays, weekends = kinds_of_days(middles, blocks)
     used = TERMS if weekdays and weekends else TERMS - 1
     columns = np.column_stack([np.ones(len(middles)), waves(middles)[:, :used]])
@@ -106,4 +98,4 @@ def fit_season(middles: Floats, shifts: Floats, weights: Floats, blocks: Floats)
     coefficients[:used] = solved[1:]
     day = _DAILY @ coefficients[: TERMS - 1]
     well = weekdays and weekends and float(blocks.sum()) > _WELL
-    return Season(coefficients, float(np.ptp(day)), weekdays, weekends, well), float(solved[0])
+    return Season(coefficients, float(np.ptp(day)), weekdays, weekends, well)

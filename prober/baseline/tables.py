@@ -4,10 +4,10 @@ All are sums over a histogram, so a block is scored by looking its bins up. With
 seconds and f its smoothed density in the baseline:
 
 - psi = -f'/f, the score of a shift (the most powerful one against small shifts; Le Cam), bounded as Huber's is, and
-nothing where the baseline has no latencies to speak of;
+  nothing where the baseline has no latencies to speak of;
 - rank = F - 1/2, Wilcoxon's: bounded by nature, it still sees a jump from one mode onto another;
 - log = ln x itself, from the median and cut off far away: the least sensitive one, and the one whose mean is the
-size of a change, whatever part of the latencies it is that changed;
+  size of a change, whatever part of the latencies it is that changed;
 - tail = log-likelihood of "p99 x 1.8" against "p99 x 1.25" for latencies above p95: the reference is a tail that is a
   little heavier than the baseline's, so that one which merely drifts scores below nothing.
 """

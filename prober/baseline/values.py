@@ -14,6 +14,10 @@ BLOCK = 600
 HOUR = 3600
 #: Blocks in an hour.
 BLOCKS = HOUR // BLOCK
+#: What a baseline needs: seconds of its window, the share of that which was measured, and runs in which the layer held.
+LEAST_WINDOW = 24 * HOUR
+LEAST_COVERED = 0.9
+LEAST_HELD = 1000
 
 
 @dataclass(frozen=True, slots=True, order=True)

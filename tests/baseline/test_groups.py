@@ -12,7 +12,7 @@ from prober.baseline.grouped import worse_sides
 from prober.baseline.grouping import groups_of
 from prober.baseline.groups import Group, GroupBank, Pool
 from prober.baseline.members import hourly_of, seasonal_of, weights_of
-from prober.baseline.season import wave
+from prober.baseline.season import waves
 from prober.baseline.sketch import Floats
 from prober.baseline.values import BLOCKS, Direction, Level, SeriesKey
 from tests.baseline.made import DAY, KEY, MONDAY, hours, latencies, starts
@@ -96,7 +96,7 @@ def test_what_the_learned_swings_of_both_sides_differ_by_is_allowed_for() -> Non
         bank = GroupBank(pool, [replace(told, mean=0.0) if told else None for told in learned], seasonal=seasonal)
         most = 0.0
         for start in starts(5 * 24 * BLOCKS, MONDAY + DAY):
-            now = wave(start)
+            now = waves(start)
             bank.end_block(start, {key: -float(now @ fits[key].season.coefficients) for key in (one, other)})
             most = max(most, float(bank.evidence()[0].max()))
         return most

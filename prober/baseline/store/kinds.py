@@ -13,10 +13,6 @@ from prober.baseline.sketch import Floats, Ints
 from prober.baseline.values import Hour, Origin, Regression, SeriesKey
 
 DAY = 86400
-#: What a window has to have, for a series to be recorded from it.
-LEAST_WINDOW = DAY
-LEAST_COVERED = 0.9
-LEAST_SUCCESSES = 1000
 _NONE: Ints = np.zeros(0, np.int64)
 
 

@@ -14,8 +14,18 @@ from datetime import UTC, datetime
 from prober.baseline.packed import Row
 from prober.baseline.store import regressions
 from prober.baseline.store.database import Database
-from prober.baseline.store.kinds import LEAST_COVERED, LEAST_SUCCESSES, LEAST_WINDOW, WindowRefused, Wishes
-from prober.baseline.values import BLOCK, BLOCKS, HOUR, Direction, Regression, SeriesKey
+from prober.baseline.store.kinds import WindowRefused, Wishes
+from prober.baseline.values import (
+    BLOCK,
+    BLOCKS,
+    HOUR,
+    LEAST_COVERED,
+    LEAST_HELD,
+    LEAST_WINDOW,
+    Direction,
+    Regression,
+    SeriesKey,
+)
 from prober.units import rfc3339
 
 #: Series that are read at once: what lies in memory is theirs alone.
@@ -120,8 +130,8 @@ class Objections:
                 return f"it was probed in another way until {_time(self._other[key])}"
             share = math.floor(100 * blocks / self._span.blocks)
             return f"{share} % of the window's blocks were measured: {100 * LEAST_COVERED:g} % are needed"
-        if found is None or found.successes < LEAST_SUCCESSES:
-            return f"{found.successes if found else 0} successes in the window: {LEAST_SUCCESSES} are needed"
+        if found is None or found.successes < LEAST_HELD:
+            return f"{found.successes if found else 0} successes in the window: {LEAST_HELD} are needed"
         return None
 
 
