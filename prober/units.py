@@ -10,6 +10,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def rfc3339_at(seconds: float) -> str:
+    """The same of Unix seconds."""
+    return rfc3339(datetime.fromtimestamp(seconds, UTC))
+
+
 def human_seconds(seconds: float) -> str:
     """`17 µs`, `310 µs`, `1.1 ms`, `31.2 ms`, `420 ms`, `3.00 s`, `75 s`: three digits are enough to compare."""
     if seconds < 0.0009995:

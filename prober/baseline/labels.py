@@ -28,3 +28,8 @@ def checked_label(label: str) -> str:
     if label == NOW:
         raise ValueError(f'the label "{NOW}" means what is measured now')
     return label
+
+
+def versioned(label: str, version: int) -> str:
+    """`cilium-1.17.3 v1`: a baseline as people and regressions name it. What is measured now has no version."""
+    return NOW if label == NOW else f"{label} v{version}"

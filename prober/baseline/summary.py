@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from prober.baseline.apart import Separates
@@ -13,7 +12,7 @@ from prober.baseline.folding import Folded, clusters, fold_series, folded_clause
 from prober.baseline.groups import Group
 from prober.baseline.sentences import Kind, group_words
 from prober.baseline.values import HOUR, Direction, Level, Regression, SeriesKey
-from prober.units import rfc3339
+from prober.units import rfc3339_at
 
 #: A pool within another one is told in its place where it has changed so many times as much.
 _NARROWER: Final = 1.5
@@ -49,7 +48,7 @@ def as_dict(one: Folded, now: float) -> dict[str, Any]:
         "level": told.level.value,
         "direction": told.direction.value,
         "reason": told.reason or None,
-        "onset": rfc3339(datetime.fromtimestamp(told.onset, UTC)),
+        "onset": rfc3339_at(told.onset),
         "size": None if size is None else {"change": size.change, "lower": size.lower, "upper": size.upper},
         "where": {name: list(values) for name, values in one.place.labels} if one.place is not None else None,
         "trait": one.trait or None,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from prober.baseline.sentences import sentence
 from prober.baseline.values import Regression
-from prober.units import rfc3339
+from prober.units import rfc3339_at
 
 
 def as_dict(one: Regression, now: float, trait: str = "") -> dict[str, Any]:
@@ -27,9 +26,9 @@ def as_dict(one: Regression, now: float, trait: str = "") -> dict[str, Any]:
         "level": one.level.value,
         "direction": one.direction.value,
         "reason": one.reason or None,
-        "onset": _time(one.onset),
-        "since": _time(one.since),
-        "cleared": None if one.cleared is None else _time(one.cleared),
+        "onset": rfc3339_at(one.onset),
+        "since": rfc3339_at(one.since),
+        "cleared": None if one.cleared is None else rfc3339_at(one.cleared),
         "evidence": round(one.evidence, 3),
         "size": None if size is None else {"change": size.change, "lower": size.lower, "upper": size.upper},
         "was": one.was,
@@ -38,7 +37,3 @@ def as_dict(one: Regression, now: float, trait: str = "") -> dict[str, Any]:
         "trait": trait or None,
         "says": sentence(one, now, trait),
     }
-
-
-def _time(seconds: float) -> str:
-    return rfc3339(datetime.fromtimestamp(seconds, UTC))

@@ -10,7 +10,6 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -18,12 +17,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from prober.baseline.labels import versioned
 from prober.baseline.lines import BadFile
 from prober.baseline.store import BaselineInfo, Refused, StoreFailed, UnknownBaseline, WindowRefused
 from prober.baseline.values import Recording
 from prober.engine.baselines.baselines import RECORDED, Baselines
 from prober.engine.baselines.tracker import Tracker
-from prober.units import rfc3339
+from prober.units import rfc3339_at
 from prober.web.figures import against, figures
 from prober.web.query import BadQuery, did_you_mean, moment, moment_of, number
 from prober.web.shifts import shifts
@@ -112,7 +112,7 @@ async def accept(tracker: Tracker, baselines: Baselines, request: Request) -> Re
     compared = await against(old, new)
     accepted = await _asked(baselines.accept(info.label, info.version))
     await tracker.show()
-    replaced = [f"{recording.label} v{recording.version}" for recording in old]
+    replaced = [versioned(recording.label, recording.version) for recording in old]
     return JSONResponse({**as_dict(accepted), "replaces": replaced, "layers": compared})
 
 
@@ -163,7 +163,7 @@ async def import_(_: Tracker, baselines: Baselines, request: Request) -> Respons
 
 def as_dict(info: BaselineInfo) -> dict[str, Any]:
     """A baseline without its hours, as plain JSON values."""
-    times = {name: rfc3339(datetime.fromtimestamp(getattr(info, name), UTC)) for name in _TIMES}
+    times = {name: rfc3339_at(getattr(info, name)) for name in _TIMES}
     head = {"label": info.label, "version": info.version, "series": info.series, "active": info.active}
     return {**head, **times, "origin": {**asdict(info.origin), "about": dict(info.origin.about)}}
 

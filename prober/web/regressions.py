@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
 
@@ -25,7 +24,7 @@ from prober.baseline.store import StoreFailed
 from prober.baseline.values import Channel, Direction, Level, Regression, SeriesKey
 from prober.engine.baselines.tracker import Tracker
 from prober.reasons import Family, Layer
-from prober.units import rfc3339
+from prober.units import rfc3339_at
 from prober.web.query import CELL_FILTERS, choice, moment
 from prober.web.stream import Streamed, in_chunks
 
@@ -143,7 +142,7 @@ def _budgets(tracker: Tracker, broken: Iterable[Standing], now: float) -> dict[s
 
 
 def _budget(one: Standing) -> dict[str, Any]:
-    since = None if one.since is None else rfc3339(datetime.fromtimestamp(one.since, UTC))
+    since = None if one.since is None else rfc3339_at(one.since)
     return {
         "layer": one.series.layer,
         "quantile": one.quantile,

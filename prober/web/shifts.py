@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -19,7 +18,7 @@ from prober.baseline.store import Shifts, StoreFailed
 from prober.baseline.values import HOUR, Origin, SeriesKey
 from prober.engine.baselines.baselines import Baselines
 from prober.engine.baselines.tracker import Tracker
-from prober.units import rfc3339
+from prober.units import rfc3339_at
 from prober.web.query import moment
 from prober.web.stream import Streamed, in_chunks
 
@@ -69,7 +68,7 @@ def shifts_as_json(origin: Origin, baselines: Mapping[SeriesKey, str], told: Seq
 
 def _block(block: Shifts, places: list[int]) -> Iterator[str]:
     """Columns, each as long as `series`, which has places in the list of all series."""
-    yield f'{{"start":"{rfc3339(datetime.fromtimestamp(block.start, UTC))}"'
+    yield f'{{"start":"{rfc3339_at(block.start)}"'
     counts = {"series": places, "runs": block.runs.tolist(), "failed": block.failed.tolist()}
     for name, values in counts.items():
         yield from _column(name, values)

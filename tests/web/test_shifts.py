@@ -13,8 +13,8 @@ import pytest
 
 from prober.baseline.store import Shifts
 from prober.baseline.values import BLOCK, Origin
-from prober.cli.baseline.moments import as_rfc3339
 from prober.cli.watch.vantages import read
+from prober.units import rfc3339_at
 from prober.web.shifts import shifts_as_json
 from tests.baseline.made import KEY, MONDAY, latencies
 from tests.support.tracking import HERE, WATCHED, Turned, baseline, feed, tcp, watched
@@ -36,7 +36,7 @@ async def turned(service: FakeService) -> AsyncIterator[Turned]:
 
 
 async def asked(client: httpx.AsyncClient, since: float, until: float) -> Any:
-    answer = await client.get(f"/api/v1/shifts?from={quote(as_rfc3339(since))}&to={quote(as_rfc3339(until))}")
+    answer = await client.get(f"/api/v1/shifts?from={quote(rfc3339_at(since))}&to={quote(rfc3339_at(until))}")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     return answer.json()
 
@@ -54,7 +54,7 @@ async def test_the_shifts_of_each_block_are_columns_beside_a_list_of_the_series(
         "probe": key.probe, "target": key.target, "path": key.path, "family": key.family, "layer": "tcp", "node": "",
         "baseline": "healthy v1",
     }  # fmt: skip
-    assert [block["start"] for block in told["blocks"]] == [as_rfc3339(WATCHED + n * BLOCK) for n in range(5)]
+    assert [block["start"] for block in told["blocks"]] == [rfc3339_at(WATCHED + n * BLOCK) for n in range(5)]
     at = [block["series"].index(told["series"].index(series)) for block in told["blocks"]]
     rows = [{name: block[name][n] for name in ("runs", "failed", "psi", "rank")}
             for n, block in zip(at, told["blocks"], strict=True)]  # fmt: skip
@@ -62,7 +62,7 @@ async def test_the_shifts_of_each_block_are_columns_beside_a_list_of_the_series(
     assert all(abs(row["psi"]) < 0.1 for row in rows[:4])
     assert rows[4]["psi"] > 0.2
     assert [block["start"] for block in (await asked(client, WATCHED + BLOCK, WATCHED + 3 * BLOCK))["blocks"]] == [
-        as_rfc3339(WATCHED + BLOCK), as_rfc3339(WATCHED + 2 * BLOCK),
+        rfc3339_at(WATCHED + BLOCK), rfc3339_at(WATCHED + 2 * BLOCK),
     ]  # fmt: skip
 
 

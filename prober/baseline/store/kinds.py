@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from prober.baseline.labels import versioned
 from prober.baseline.sketch import Floats, Ints
 from prober.baseline.values import Hour, Origin, Regression, SeriesKey
 
@@ -130,7 +131,7 @@ class BaselineInfo:
     @property
     def name(self) -> str:
         """`cilium-1.17.3 v1`, as regressions name it."""
-        return f"{self.label} v{self.version}"
+        return versioned(self.label, self.version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from prober.baseline.packed import Row
 from prober.baseline.store import regressions
@@ -26,7 +25,7 @@ from prober.baseline.values import (
     Regression,
     SeriesKey,
 )
-from prober.units import rfc3339
+from prober.units import rfc3339_at
 
 #: Series that are read at once: what lies in memory is theirs alone.
 _CHUNK = 500
@@ -121,19 +120,15 @@ class Objections:
         """The first of them; None where there is none."""
         if (one := self._regressed.get(key)) is not None:
             what = f"{one.channel.value} of {one.reason}" if one.reason else one.channel.value
-            return f"it had regressed in the window ({what}, {one.level.value}) since {_time(one.onset)}"
+            return f"it had regressed in the window ({what}, {one.level.value}) since {rfc3339_at(one.onset)}"
         if key in self._more:
             return self._more[key]
         blocks = found.blocks if found else 0
         if blocks < LEAST_COVERED * self._span.blocks:
             if key in self._other:
-                return f"it was probed in another way until {_time(self._other[key])}"
+                return f"it was probed in another way until {rfc3339_at(self._other[key])}"
             share = math.floor(100 * blocks / self._span.blocks)
             return f"{share} % of the window's blocks were measured: {100 * LEAST_COVERED:g} % are needed"
         if found is None or found.successes < LEAST_HELD:
             return f"{found.successes if found else 0} successes in the window: {LEAST_HELD} are needed"
         return None
-
-
-def _time(seconds: float) -> str:
-    return rfc3339(datetime.fromtimestamp(seconds, UTC))

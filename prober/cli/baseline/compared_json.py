@@ -8,11 +8,11 @@ from typing import Any
 
 from prober.baseline.compare import Row
 from prober.cli.baseline.kept import finite
-from prober.cli.baseline.moments import as_rfc3339
 from prober.cli.baseline.notes import left_out, next_steps
 from prober.cli.baseline.report import Report
 from prober.cli.baseline.sentences import Sentence, climbing, improved, sentences
 from prober.cli.baseline.sides import Side
+from prober.units import rfc3339_at
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -39,9 +39,9 @@ def _side(side: Side) -> dict[str, Any]:
             {
                 "label": one.label,
                 "version": one.version,
-                "since": as_rfc3339(one.since),
-                "until": as_rfc3339(one.until),
-                "recorded_at": as_rfc3339(one.recorded_at),
+                "since": rfc3339_at(one.since),
+                "until": rfc3339_at(one.until),
+                "recorded_at": rfc3339_at(one.recorded_at),
                 "origin": {**asdict(one.origin), "about": dict(one.origin.about)},
                 "series": len(one.series),
             }
@@ -51,7 +51,7 @@ def _side(side: Side) -> dict[str, Any]:
 
 
 def _sentence(one: Sentence) -> dict[str, Any]:
-    since = None if one.onset is None else as_rfc3339(one.onset)
+    since = None if one.onset is None else rfc3339_at(one.onset)
     apart = one.apart
     split = None if apart is None else {
         "says": apart.says,
@@ -72,7 +72,7 @@ def _row(row: Row) -> dict[str, Any]:
     del fields["evidence"]  # of no scale that anybody else has
     if not row.labels:
         del fields["labels"]  # parts, and layers as a whole
-    fields["onset"] = None if row.onset is None else as_rfc3339(row.onset)
+    fields["onset"] = None if row.onset is None else rfc3339_at(row.onset)
     if row.slowest is not None:
-        fields["slowest"] = {"hour": as_rfc3339(row.slowest[0]), "change": row.slowest[1]}
+        fields["slowest"] = {"hour": rfc3339_at(row.slowest[0]), "change": row.slowest[1]}
     return finite({**fields, "verdict": verdict})

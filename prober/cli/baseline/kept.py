@@ -8,16 +8,16 @@ from dataclasses import asdict
 from shlex import quote
 from typing import Any
 
-from prober.cli.baseline.moments import as_rfc3339
 from prober.cli.baseline.probers import Kept
 from prober.reasons import Layer
+from prober.units import rfc3339_at
 
 _HEIGHTS = {layer.value: number for number, layer in enumerate(Layer)}
 
 
 def as_json(kept: Kept) -> dict[str, object]:
     """Its fields, with times as RFC 3339."""
-    times = {name: as_rfc3339(getattr(kept, name)) for name in ("since", "until", "recorded_at")}
+    times = {name: rfc3339_at(getattr(kept, name)) for name in ("since", "until", "recorded_at")}
     return {**asdict(kept), **times, "about": dict(kept.about)}
 
 

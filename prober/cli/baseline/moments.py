@@ -6,7 +6,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 
 from prober.options import parse_duration
-from prober.units import human_span, rfc3339
+from prober.units import human_span
 
 _FORMS = "2026-11-26T14:20:00Z, 14:20 (today, local time), -2h or now"
 
@@ -80,11 +80,6 @@ def told_zone(at: float) -> str:
 def length(since: float, until: float) -> str:
     """`48 h`, `7 days`."""
     return human_span(until - since)
-
-
-def as_rfc3339(at: float) -> str:
-    """As JSON has it."""
-    return rfc3339(datetime.fromtimestamp(at, UTC))
 
 
 def from_rfc3339(text: str) -> float:

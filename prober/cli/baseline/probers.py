@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
+from prober.baseline.labels import versioned
 from prober.cli.asking import NoAnswer, Refused, address_of, ask
-from prober.cli.baseline.moments import as_rfc3339, from_rfc3339
+from prober.cli.baseline.moments import from_rfc3339
 from prober.cli.baseline.progress import steps
 from prober.cli.configured import UsageError
 from prober.config.words import suggest
+from prober.units import rfc3339_at
 
 _ROOT = "/api/v1/baselines"
 _GZIP = "application/gzip"
@@ -45,7 +47,7 @@ class Kept:
     @property
     def name(self) -> str:
         """`cilium-1.17.3 v1`, as regressions name it."""
-        return f"{self.label} v{self.version}"
+        return versioned(self.label, self.version)
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Kept:
@@ -108,7 +110,7 @@ class Prober:
         """Record a baseline from a window (Unix seconds; None: as the prober does it). `regressed`: of series that had
         regressed in it, too. NotRecorded."""
         asked: dict[str, object] = {"label": label, "about": dict(about)}
-        asked |= {name: as_rfc3339(at) for name, at in (("from", since), ("to", until)) if at is not None}
+        asked |= {name: rfc3339_at(at) for name, at in (("from", since), ("to", until)) if at is not None}
         asked |= {"regressed": True} if regressed else {}  # older probers do not know it
         try:
             return self._json(
@@ -131,7 +133,7 @@ class Prober:
 
     def export_now(self, since: float | None, until: float | None) -> bytes:
         """What was measured between two moments (Unix seconds), as a file."""
-        asked = {name: as_rfc3339(at) for name, at in (("from", since), ("to", until)) if at is not None}
+        asked = {name: rfc3339_at(at) for name, at in (("from", since), ("to", until)) if at is not None}
         return self._asked(f"{_ROOT}/now/export{_query(asked)}")
 
     def put(self, data: bytes) -> Kept:

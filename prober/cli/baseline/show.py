@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from prober.baseline.labels import NOW
+from prober.baseline.labels import versioned
 from prober.baseline.values import Recording
 from prober.cli.baseline.figures import Figures, figures_of, unfit_of
 from prober.cli.baseline.kept import finite
-from prober.cli.baseline.moments import as_rfc3339, length, told, told_span, told_zone
+from prober.cli.baseline.moments import length, told, told_span, told_zone
 from prober.cli.baseline.options import MOMENTS, add_output, add_probers, add_window, check_window, probers_of
 from prober.cli.baseline.progress import bar
 from prober.cli.baseline.sides import Nothing, side_of
@@ -21,7 +21,7 @@ from prober.cli.columns import fitted
 from prober.cli.exits import OK, UNFIT
 from prober.cli.machine import emit
 from prober.cli.screen import DIM, Screen
-from prober.units import human_change, human_seconds, human_share
+from prober.units import human_change, human_seconds, human_share, rfc3339_at
 
 _HEAD = ("layer", "path", "series", "runs", "hours", "p50", "p90", "p99", "failed", "swing", "sees")
 #: Columns that are left out where a line is too long, the first one first: p90, hours.
@@ -66,7 +66,7 @@ def _tell(screen: Screen, recording: Recording, rows: Sequence[Figures]) -> None
     origin = recording.origin
     places = (("node", origin.node), ("zone", origin.zone), ("region", origin.region))
     place = ", ".join(f"{name} {value}" for name, value in places if value and value != origin.vantage)
-    name = recording.label if recording.label == NOW else f"{recording.label} v{recording.version}"
+    name = versioned(recording.label, recording.version)
     screen.line((name, "bold"), f" at {origin.vantage}", (f"  {place}", DIM))
     span = f"{told_span(recording.since, recording.until)} {told_zone(recording.until)}"
     screen.paragraph("window", f"{span}, {length(recording.since, recording.until)}")
@@ -100,7 +100,7 @@ def _cells(row: Figures) -> tuple[str, ...]:
 
 
 def _as_json(recording: Recording, rows: Sequence[Figures]) -> dict[str, object]:
-    moments = {name: as_rfc3339(getattr(recording, name)) for name in ("since", "until", "recorded_at")}
+    moments = {name: rfc3339_at(getattr(recording, name)) for name in ("since", "until", "recorded_at")}
     return {
         "label": recording.label,
         "version": recording.version,

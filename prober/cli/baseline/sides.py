@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prober.baseline.file import BadFile, read_all
-from prober.baseline.labels import NOW
+from prober.baseline.labels import NOW, versioned
 from prober.baseline.values import BLOCK, Recording
 from prober.cli.asking import NoAnswer
 from prober.cli.baseline.moments import told
@@ -121,4 +121,4 @@ def read(prober: Prober, data: bytes) -> tuple[Recording, ...]:
 
 
 def _name(recording: Recording) -> str:
-    return NOW if recording.label == NOW else f"{recording.label} v{recording.version}"
+    return versioned(recording.label, recording.version)

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prober.baseline.rolling import Share, Standing, View
-from prober.cli.baseline.moments import as_rfc3339, told_span, told_zone
+from prober.cli.baseline.moments import told_span, told_zone
 from prober.cli.watch.picture import Picture, headline, verdict
 from prober.cli.watch.rows import FAILED_HEAD, HEAD, failed_rows, rows
+from prober.units import rfc3339_at
 
 
 class Events:
@@ -25,7 +26,7 @@ class Events:
     def of(self, picture: Picture) -> Iterator[str]:
         """What is new since the last time, as JSON."""
         if not self._began:
-            yield _event("begin", picture, change=picture.change, since=as_rfc3339(picture.since), **_nodes(picture))
+            yield _event("begin", picture, change=picture.change, since=rfc3339_at(picture.since), **_nodes(picture))
         for moved in picture.moved:
             yield _event("node", picture, node=moved.node, before=moved.before.value, side=moved.now.value)
         for note in picture.notes:
@@ -33,7 +34,7 @@ class Events:
                 yield _event("note", picture, says=note)
         if picture.block is not None and picture.block != self._block:
             standings = [_standing(one) for one in picture.standings]
-            yield _event("block", picture, block=as_rfc3339(picture.block), **_nodes(picture), standings=standings)
+            yield _event("block", picture, block=rfc3339_at(picture.block), **_nodes(picture), standings=standings)
         for one in picture.standings:
             said, before = verdict(one), self._said.get(one.view)
             self._said[one.view] = said
@@ -48,7 +49,7 @@ class Events:
 
 
 def _event(event: str, picture: Picture, **fields: object) -> str:
-    told_fields = {"event": event, "at": as_rfc3339(picture.now), **fields}
+    told_fields = {"event": event, "at": rfc3339_at(picture.now), **fields}
     return json.dumps(told_fields, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -66,7 +67,7 @@ def _standing(one: Standing) -> dict[str, Any]:
         "verdict": verdict(one),
         "level": None if found is None else found.level.value,
         "direction": None if found is None else found.direction.value,
-        "onset": None if found is None else as_rfc3339(found.onset),
+        "onset": None if found is None else rfc3339_at(found.onset),
         "changed": _finite(one.changed),
         "control": _finite(one.control),
         "difference": None if size is None else {

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 from prober.baseline.rolling import Member, Reading
 from prober.baseline.values import Origin, SeriesKey
 from prober.cli.asking import NoAnswer, Refused, address_of, addresses_of, ask
-from prober.cli.baseline.moments import as_rfc3339, from_rfc3339
-from prober.units import host_port
+from prober.cli.baseline.moments import from_rfc3339
+from prober.units import host_port, rfc3339_at
 
 PATH: Final = "/api/v1/shifts"
 #: Probers that are asked at once.
@@ -99,7 +99,7 @@ def _each_once(answers: Iterable[Answer]) -> list[Answer]:
 
 
 def _ask(url: str, since: float, until: float, timeout: float) -> Answer | Silent:
-    path = f"{PATH}?{urlencode({'from': as_rfc3339(since), 'to': as_rfc3339(until)})}"
+    path = f"{PATH}?{urlencode({'from': rfc3339_at(since), 'to': rfc3339_at(until)})}"
     try:
         return read(url, json.loads(ask(url, path, timeout=timeout)))
     except NoAnswer as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from prober.baseline import file
@@ -24,7 +23,7 @@ from prober.engine.baselines.surroundings import Surroundings
 from prober.export.events import EventLog
 from prober.model import Vantage
 from prober.options import RecordOptions
-from prober.units import rfc3339
+from prober.units import rfc3339_at
 
 log = logging.getLogger(__name__)
 
@@ -290,7 +289,7 @@ class Baselines:
 
 
 def _refusal(one: Regression) -> str:
-    since = rfc3339(datetime.fromtimestamp(one.onset, UTC))
+    since = rfc3339_at(one.onset)
     return f"{one.subject} had regressed in the window ({one.level.value}) since {since}"
 
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from prober.baseline.fitted import VERSION, fit_packed, read_frames, unpack_fit, write_frames
+from prober.baseline.labels import versioned
 from prober.baseline.packed import blobs_of
 from prober.baseline.store import Active, Store, StoreFailed, UnknownBaseline
 from prober.baseline.values import SeriesKey
@@ -128,7 +129,7 @@ class Learning:
         for (key, _), (fit, why) in zip(hours, done, strict=True):
             if fit:
                 made[key] = fit
-                self.ready[key] = Known(f"{label} v{version}", unpack_fit(fit))
+                self.ready[key] = Known(versioned(label, version), unpack_fit(fit))
             else:
                 self.unfit[key] = why
                 log.warning("%s has no baseline in %s v%d: %s", key, label, version, why)
@@ -199,4 +200,4 @@ def _without_fits(active: Mapping[SeriesKey, Active]) -> dict[SeriesKey, Active]
 
 
 def _name(one: Active) -> str:
-    return f"{one.label} v{one.version}"
+    return versioned(one.label, one.version)
